@@ -1,0 +1,92 @@
+/**
+ * A service's database: one pool of pipelined connections, logged in as the service's own role.
+ *
+ * Role, schema and time limits come with the role (see `Provision.ts`), so that no connection can be without them.
+ */
+import { PgClient } from "@effect/sql-pg"
+import { Cause, Effect, Layer, Predicate, type Redacted, Schema, String } from "effect"
+import { type SqlClient, SqlError } from "effect/sql"
+
+import * as Settings from "./Settings.ts"
+
+/**
+ * SQLSTATEs with which PostgreSQL ends or refuses a connection. The driver files them under "unknown":
+ * administrator's shutdown, crash of another backend, still starting, too many connections, and the two
+ * time limits that end a session.
+ */
+const lostConnectionStates = new Set(["57P01", "57P02", "57P03", "53300", "25P03", "25P04"])
+
+/** The same work may succeed a moment later: the connection was lost, or another transaction was in the way. */
+export const isTransient = (error: SqlError.SqlError): boolean => error.isRetryable || isLostConnection(error)
+
+const isLostConnection = (error: SqlError.SqlError): boolean => {
+  const { _tag, cause } = error.reason
+  if (_tag === "ConnectionError") return true
+  return Predicate.hasProperty(cause, "code") && Predicate.isString(cause.code) && lostConnectionStates.has(cause.code)
+}
+
+/**
+ * When a connection is lost inside a transaction, rolling back fails too, and the client turns that into a defect:
+ * nothing that catches or retries errors would see it, and a worker's loop would end in silence as soon as PostgreSQL
+ * restarts. Here it becomes the typed, retryable error that it is.
+ */
+const lostConnectionsAsErrors = <E>(cause: Cause.Cause<E>): Effect.Effect<never, E | SqlError.SqlError> => {
+  const lost = cause.reasons
+    .map((reason) =>
+      Cause.isDieReason(reason) ? reason.defect : Cause.isFailReason(reason) ? reason.error : undefined
+    )
+    .find((error) => SqlError.isSqlError(error) && isLostConnection(error))
+  if (!SqlError.isSqlError(lost)) return Effect.failCause(cause)
+  const { reason } = lost
+  if (reason._tag === "ConnectionError") return Effect.fail(lost)
+  const { cause: origin, message, operation } = reason
+  return Effect.fail(
+    new SqlError.SqlError({ reason: new SqlError.ConnectionError({ cause: origin, message, operation }) })
+  )
+}
+
+const harden = (client: PgClient.PgClient): PgClient.PgClient => {
+  const original = client.withTransaction
+  const withTransaction: SqlClient.SqlClient["withTransaction"] = (effect) =>
+    Effect.catchCause(original(effect), lostConnectionsAsErrors)
+  return Object.assign(client, { withTransaction })
+}
+
+export interface Options {
+  readonly url: Redacted.Redacted<string>
+  readonly applicationName: string
+  readonly maxConnections: number
+}
+
+/** Names are snake_case in SQL and camelCase in code; this is the one place that turns them round. */
+export const make = (options: Options) =>
+  PgClient.make({
+    ...options,
+    transformQueryNames: String.camelToSnake,
+    transformResultNames: String.snakeToCamel,
+    transformJson: false,
+    connectTimeout: "5 seconds",
+    multiplex: true
+  }).pipe(Effect.map(harden))
+
+export const layerFrom = (options: Options) => PgClient.layerFrom(make(options))
+
+/** The database of the service with this name, found through its settings. */
+export const layer = (name: string) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const url = yield* Settings.serviceDatabaseUrl(name).read
+      const maxConnections = yield* Settings.databasePoolSize.read
+      // The pool opens connections when they are needed: a database that is away does not keep a service from starting.
+      return Layer.orDie(layerFrom({ url, applicationName: name, maxConnections }))
+    })
+  )
+
+/**
+ * At a service's edge a database that fails is nobody's typed error: it becomes a defect here and one honest
+ * 500 or 503 in `Http.ts`.
+ */
+export const dies = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.catchIf(effect, isInfrastructure, Effect.die)
+
+const isInfrastructure = <E>(error: E): error is Extract<E, SqlError.SqlError | Schema.SchemaError> =>
+  SqlError.isSqlError(error) || Schema.isSchemaError(error)

@@ -1,0 +1,66 @@
+/**
+ * A service's place in a PostgreSQL server: a schema that is its own, and a login role that sees nothing else.
+ *
+ * The time limits belong to the role, so that no program and no person logged in as it can be without them.
+ * `statement_timeout` stays below `transaction_timeout`: the former ends one statement, the latter the whole session,
+ * and with it the neighbours that share its connection.
+ */
+import { PgClient } from "@effect/sql-pg"
+import { Effect, Redacted } from "effect"
+
+import { schemaOf } from "./Migrations.ts"
+
+export interface Tenant {
+  readonly service: string
+  readonly password: Redacted.Redacted<string>
+}
+
+/** The prefix keeps us from taking over a role of somebody else's on a shared server. */
+export const roleOf = (service: string) => `ecommerce_${schemaOf(service)}`
+
+const roleSettings = (service: string) => ({
+  search_path: schemaOf(service),
+  lock_timeout: "3s",
+  statement_timeout: "5s",
+  transaction_timeout: "15s",
+  idle_in_transaction_session_timeout: "10s"
+})
+
+/** Makes schema and role where they are missing, and brings password, limits and rights up to date. */
+export const provision = Effect.fn("Provision.provision")(function* (tenant: Tenant) {
+  const sql = yield* PgClient.PgClient
+  const role = sql(roleOf(tenant.service))
+  const schema = sql(schemaOf(tenant.service))
+
+  /** Utility statements take no parameters: PostgreSQL itself puts the values into their text, quoted. */
+  const run = (template: string, ...values: ReadonlyArray<string>) =>
+    Effect.flatMap(
+      sql<{ text: string }>`SELECT format(${template}, VARIADIC ${values}::text[]) AS text`,
+      Effect.forEach(({ text }) => sql.unsafe(text).unprepared)
+    )
+
+  yield* sql.withTransaction(
+    Effect.gen(function* () {
+      yield* sql`SELECT pg_advisory_xact_lock(hashtext('ecommerce provisioning'))`
+      const known = yield* sql`SELECT FROM pg_roles WHERE rolname = ${roleOf(tenant.service)}`
+      if (known.length === 0) yield* run("CREATE ROLE %I", roleOf(tenant.service))
+      yield* run("ALTER ROLE %I LOGIN PASSWORD %L", roleOf(tenant.service), Redacted.value(tenant.password))
+      yield* Effect.forEach(Object.entries(roleSettings(tenant.service)), ([name, value]) =>
+        run("ALTER ROLE %I SET %I = %L", roleOf(tenant.service), name, value)
+      )
+      yield* run("REVOKE ALL ON DATABASE %I FROM PUBLIC", ...(yield* currentDatabase))
+      yield* run("GRANT CONNECT ON DATABASE %I TO %I", ...(yield* currentDatabase), roleOf(tenant.service))
+      yield* sql`REVOKE ALL ON SCHEMA public FROM PUBLIC`
+      yield* sql`CREATE SCHEMA IF NOT EXISTS ${schema}`
+      yield* sql`GRANT USAGE ON SCHEMA ${schema} TO ${role}`
+      yield* sql`ALTER DEFAULT PRIVILEGES IN SCHEMA ${schema} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO ${role}`
+      yield* sql`ALTER DEFAULT PRIVILEGES IN SCHEMA ${schema} GRANT USAGE, SELECT ON SEQUENCES TO ${role}`
+    })
+  )
+})
+
+const currentDatabase = Effect.gen(function* () {
+  const sql = yield* PgClient.PgClient
+  const rows = yield* sql<{ name: string }>`SELECT current_database() AS name`
+  return rows.map((row) => row.name)
+})

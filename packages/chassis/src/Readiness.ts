@@ -1,0 +1,38 @@
+/**
+ * The checks that every service with a database has: it answers, and its tables are as this code expects them.
+ */
+import { PgClient } from "@effect/sql-pg"
+import { Effect, Layer, Schema } from "effect"
+import { SqlSchema } from "effect/sql"
+
+import { Health } from "./Health.ts"
+import * as Migrations from "./Migrations.ts"
+
+export const layer = (service: string) =>
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      const health = yield* Health
+      const sql = yield* PgClient.PgClient
+      const expected = yield* Migrations.read(yield* Migrations.directory, service)
+
+      const applied = SqlSchema.findAll({
+        Request: Schema.Void,
+        Result: Schema.Struct({ name: Schema.String }),
+        execute: () => sql`SELECT name FROM schema_migrations`
+      })
+
+      yield* health.register({
+        name: "database",
+        run: Effect.asVoid(Effect.mapError(sql`SELECT 1`, () => "cannot be reached"))
+      })
+
+      yield* health.register({
+        name: "migrations",
+        run: Effect.gen(function* () {
+          const names = new Set((yield* applied()).map((row) => row.name))
+          const missing = expected.filter((migration) => !names.has(migration.name)).length
+          if (missing > 0) return yield* Effect.fail(`${missing} not applied yet: npm run migrate`)
+        }).pipe(Effect.mapError((reason) => (typeof reason === "string" ? reason : "cannot be read")))
+      })
+    })
+  )

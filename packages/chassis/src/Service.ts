@@ -1,0 +1,61 @@
+import { Validation } from "@ecommerce/protocol/Validation"
+/**
+ * A service, from its parts to a running process: what every `main.ts` calls.
+ *
+ * The chassis adds to a service's own handlers: settings, logs, telemetry, its database, health, the HTTP server, and
+ * a start and an end that behave.
+ */
+import { NodeHttpServer } from "@effect/platform-node"
+import { Effect, Layer } from "effect"
+import type { HttpRouter } from "effect/http"
+
+import * as Database from "./Database.ts"
+import { Health } from "./Health.ts"
+import * as Http from "./Http.ts"
+import * as Logs from "./Logs.ts"
+import * as Program from "./Program.ts"
+import * as Readiness from "./Readiness.ts"
+import * as ServiceTokens from "./ServiceTokens.ts"
+import * as Settings from "./Settings.ts"
+import * as Telemetry from "./Telemetry.ts"
+
+/** What a service's routes and workers may ask of the chassis. */
+export type Provided =
+  | Layer.Success<ReturnType<typeof Database.layerFrom>>
+  | Layer.Success<typeof Validation.layer>
+  | Layer.Success<typeof ServiceTokens.layer>
+  | Layer.Success<typeof NodeHttpServer.layerHttpServices>
+  | Health
+  | HttpRouter.HttpRouter
+
+export interface Definition<E> {
+  readonly place: Settings.Place
+  /** The API's routes with their handlers, and the service's workers beside them. */
+  readonly routes: Layer.Layer<never, E, Provided>
+}
+
+/** The running service, without logs and settings, so that tests can give it others. */
+export const layer = <E>({ place, routes }: Definition<E>) =>
+  Http.serve(place, Layer.merge(routes, Readiness.layer(place.name))).pipe(
+    Layer.provide([Database.layer(place.name), Health.layer, Validation.layer, ServiceTokens.layer]),
+    Layer.provide([Telemetry.layer(place.name), NodeHttpServer.layerHttpServices])
+  )
+
+/** Runs the service as this process, until a signal ends it, or its supervisor goes away. */
+export const run = (definition: Definition<never>) =>
+  Program.run(
+    Effect.raceFirst(Layer.launch(layer(definition)), supervisorGone).pipe(
+      Effect.provide(Logs.layer(definition.place.name)),
+      Effect.provide(Settings.layer)
+    )
+  )
+
+/** A supervisor holds the other end of our standard input: when it closes, even by a kill -9, nobody watches us any more. */
+const supervisorGone = Effect.flatMap(Settings.supervised.read, (supervised) =>
+  supervised
+    ? Effect.callback<void>((resume) => {
+        process.stdin.once("close", () => resume(Effect.void))
+        process.stdin.resume()
+      })
+    : Effect.never
+)

@@ -1,0 +1,200 @@
+/**
+ * The settings of every program, and the only place that reads the environment.
+ *
+ * A setting is looked up by its key in three places, key by key: the environment, then the optional file
+ * `ecommerce.config.json` (a flat object with the same keys), then its default. A missing or wrong value ends the
+ * start with one sentence that names the key and says what was expected.
+ */
+import { NodeFileSystem, NodePath } from "@effect/platform-node"
+import { Config, ConfigProvider, Effect, FileSystem, Layer, Path, Redacted, Schema, SchemaGetter } from "effect"
+
+import { StartupError } from "./StartupError.ts"
+
+/** A service's own settings carry its name: `inventory` has INVENTORY_PORT, `edge-api` has EDGE_API_PORT. */
+export const keyOf = (service: string, setting: string) => `${service.replaceAll("-", "_").toUpperCase()}_${setting}`
+
+export interface Setting<A> {
+  readonly key: string
+  readonly about: string
+  /** What a right value looks like, in words. */
+  readonly expected: string
+  /** The default as it would be written in the environment; undefined where a value must be given. */
+  readonly fallback: string | undefined
+  readonly read: Effect.Effect<A, StartupError>
+}
+
+export const setting = <A>(declaration: {
+  readonly key: string
+  readonly about: string
+  readonly expected: string
+  readonly fallback?: string | undefined
+  readonly config: (key: string) => Config.Config<A>
+}): Setting<A> => {
+  const { about, config, expected, fallback, key } = declaration
+  const read = Effect.gen(function* () {
+    const provider = yield* ConfigProvider.ConfigProvider
+    const found = yield* provider.load([key])
+    if (found === undefined && fallback === undefined) {
+      return yield* new StartupError({ message: `The setting ${key} is missing: expected ${expected}.` })
+    }
+    const source = found === undefined ? ConfigProvider.fromUnknown({ [key]: fallback }) : provider
+    return yield* config(key)
+      .parse(source)
+      .pipe(Effect.mapError(() => new StartupError({ message: `The setting ${key} is wrong: expected ${expected}.` })))
+  }).pipe(Effect.catchTag("SourceError", (error) => new StartupError({ message: error.message })))
+  return { key, about, expected, fallback, read }
+}
+
+export const port = (key: string, fallback: number, about: string) =>
+  setting({ key, about, expected: "a port number from 1 to 65535", fallback: String(fallback), config: portConfig })
+
+const portConfig = (key: string) => Config.schema(PortNumber, key)
+const PortNumber = Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 65_535 }))
+
+export const duration = (key: string, fallback: string, about: string) =>
+  setting({
+    key,
+    about,
+    expected: 'a duration such as "500 millis" or "10 seconds"',
+    fallback,
+    config: Config.Duration
+  })
+
+export const count = (key: string, fallback: number, about: string) =>
+  setting({ key, about, expected: "a whole number above 0", fallback: String(fallback), config: countConfig })
+
+const countConfig = (key: string) =>
+  Config.schema(Schema.NumberFromString.check(Schema.isInt(), Schema.isGreaterThan(0)), key)
+
+export const text = (key: string, fallback: string, about: string) =>
+  setting({ key, about, expected: "text", fallback, config: Config.NonEmptyString })
+
+export const host = text("HOST", "127.0.0.1", "The address that servers listen on; 0.0.0.0 in a container.")
+
+export const logFormat = setting({
+  key: "LOG_FORMAT",
+  about: "How log lines look: json for machines, pretty for people, auto to choose by whether a terminal reads them.",
+  expected: "auto, json or pretty",
+  fallback: "auto",
+  config: (key) => Config.Literals(["auto", "json", "pretty"], key)
+})
+
+export const logLevel = setting({
+  key: "LOG_LEVEL",
+  about: "The least important log lines to write.",
+  expected: "Trace, Debug, Info, Warn, Error, Fatal or None",
+  fallback: "Info",
+  config: (key) => Config.LogLevel(key)
+})
+
+export const shutdownTimeout = duration(
+  "SHUTDOWN_TIMEOUT",
+  "8 seconds",
+  "How long a stopping service may finish what it has begun."
+)
+
+export const databasePoolSize = count("DATABASE_POOL_SIZE", 10, "How many connections one service process may open.")
+
+/** Several tokens, separated by commas, are all valid: add the new one, move the callers, remove the old one. */
+export const serviceTokens = setting({
+  key: "SERVICE_TOKEN",
+  about: "The token (or tokens, separated by commas) that services and operators show each other.",
+  expected: "one or more tokens of at least 16 characters, separated by commas",
+  config: (key) =>
+    Config.schema(ServiceTokens, key).pipe(Config.map((tokens) => tokens.map((token) => Redacted.make(token))))
+})
+
+const ServiceTokens = Schema.String.pipe(
+  Schema.decodeTo(Schema.Array(Schema.String.check(Schema.isMinLength(16))).check(Schema.isMinLength(1)), {
+    decode: SchemaGetter.split(),
+    encode: SchemaGetter.transform((tokens: ReadonlyArray<string>) => tokens.join(","))
+  })
+)
+
+export const supervised = setting({
+  key: "SUPERVISED",
+  about: "Set by a supervisor: the process ends when its standard input closes.",
+  expected: "true or false",
+  fallback: "false",
+  config: (key) => Config.Boolean(key)
+})
+
+/** Where a service is found unless told otherwise. */
+export interface Place {
+  readonly name: string
+  readonly port: number
+}
+
+export const servicePort = (place: Place) => port(keyOf(place.name, "PORT"), place.port, `The port of ${place.name}.`)
+
+const isPostgresUrl = (url: string) => /^postgres(ql)?:\/\/[^/@]+@[^/]+\/[^/]+/.test(url)
+const postgresUrl = (key: string) =>
+  Config.schema(Schema.String.check(Schema.makeFilter(isPostgresUrl)), key).pipe(
+    Config.map((url) => Redacted.make(url))
+  )
+
+const urlExpected = "a PostgreSQL URL: postgres://user:password@host:5432/database"
+
+export const databaseUrl = setting({
+  key: "DATABASE_URL",
+  about: "The database. For `npm start` and `npm run migrate` its user must be allowed to create roles and schemas.",
+  expected: urlExpected,
+  config: postgresUrl
+})
+
+/** A service's own database, so that any of them can move to a server of its own; DATABASE_URL where it is not set. */
+export const serviceDatabaseUrl = (name: string) => {
+  const own = setting({
+    key: keyOf(name, "DATABASE_URL"),
+    about: `The database of ${name}, where it is not DATABASE_URL's.`,
+    expected: urlExpected,
+    config: postgresUrl
+  })
+  const isSet = Effect.flatMap(ConfigProvider.ConfigProvider, (provider) => provider.load([own.key]))
+  const read = Effect.flatMap(
+    Effect.orElseSucceed(isSet, () => undefined),
+    (found) => (found === undefined ? databaseUrl.read : own.read)
+  )
+  return { ...own, read }
+}
+
+/** Looks a key up in each record in turn. (`ConfigProvider.orElse` would let INVENTORY_PORT_X hide INVENTORY_PORT.) */
+export const providerOf = (...records: ReadonlyArray<Readonly<Record<string, unknown>>>) =>
+  ConfigProvider.make((path) => {
+    const key = path.join("_")
+    const value = records.map((record) => record[key]).find((found) => found !== undefined && found !== "")
+    return Effect.succeed(value === undefined ? undefined : ConfigProvider.makeValue(String(value)))
+  })
+
+const readFile = Effect.fn("Settings.readFile")(function* (file: string) {
+  const fileSystem = yield* FileSystem.FileSystem
+  if (!(yield* fileSystem.exists(file))) return {}
+  const content = yield* fileSystem.readFileString(file)
+  return yield* decodeFile(content)
+})
+
+const decodeFile = Schema.decodeUnknownEffect(
+  Schema.fromJsonString(Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Number, Schema.Boolean])))
+)
+
+/** The environment as the programs that this one starts should inherit it. */
+export const environment = Effect.sync(() => ({ ...process.env }))
+
+export const layer: Layer.Layer<never, StartupError> = ConfigProvider.layer(
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const file = path.join(
+      path.dirname(yield* path.fromFileUrl(new URL(import.meta.url))),
+      "../../../ecommerce.config.json"
+    )
+    const fromFile = yield* readFile(file).pipe(
+      Effect.mapError(
+        () =>
+          new StartupError({
+            message: `${file} cannot be read as one flat JSON object of texts, numbers and booleans.`
+          })
+      )
+    )
+    return providerOf(yield* environment, fromFile)
+  }).pipe(Effect.catchTag("BadArgument", Effect.die))
+).pipe(Layer.provide([NodeFileSystem.layer, NodePath.layer]))

@@ -1,0 +1,55 @@
+/**
+ * Work that a service does by itself, again and again, for as long as the process lives.
+ *
+ * A round may fail or die in any way: the loop logs it, waits a little longer each time, and goes on. A worker that
+ * has finished no round for too long makes its service unready, because "up" would be a lie.
+ */
+import { Cause, Clock, Duration, Effect, Layer, Ref, Schedule } from "effect"
+
+import { Health } from "./Health.ts"
+
+export interface Options {
+  /** The pause after a round that went well. */
+  readonly every: Duration.Input
+  /** Without a finished round for this long the service is not ready. */
+  readonly stalledAfter?: Duration.Input
+}
+
+export const layer = <E, R>(name: string, round: Effect.Effect<void, E, R>, options: Options) =>
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      const health = yield* Health
+      const stalledAfter = Duration.fromInputUnsafe(options.stalledAfter ?? "30 seconds")
+      const lastRound = yield* Ref.make(yield* Clock.currentTimeMillis)
+
+      yield* health.register({
+        name: `worker ${name}`,
+        run: Effect.gen(function* () {
+          const age = (yield* Clock.currentTimeMillis) - (yield* Ref.get(lastRound))
+          if (age > Duration.toMillis(stalledAfter)) {
+            return yield* Effect.fail(`no round finished within ${Duration.format(stalledAfter)}`)
+          }
+        })
+      })
+
+      const finishedRound = Effect.andThen(
+        round,
+        Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.set(lastRound, now))
+      )
+
+      yield* finishedRound.pipe(
+        Effect.tapCause((cause) =>
+          Cause.hasInterruptsOnly(cause)
+            ? Effect.void
+            : Effect.logWarning(`The worker ${name} failed and goes on`, cause)
+        ),
+        Effect.sandbox,
+        Effect.retry({ schedule: backoff, while: (cause) => !Cause.hasInterruptsOnly(cause) }),
+        Effect.andThen(Effect.sleep(options.every)),
+        Effect.forever,
+        Effect.forkScoped
+      )
+    })
+  )
+
+const backoff = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)

@@ -1,0 +1,142 @@
+/**
+ * Products: what is sold, at what price, and whether it may be sold.
+ *
+ * Every operation takes a set and answers one outcome an item, in the order of the items; one product is a set of one.
+ */
+import * as Database from "@ecommerce/chassis/Database"
+import { booleans, integers, type Outcomes, rowsOf, texts, uuids } from "@ecommerce/chassis/Sets"
+import {
+  DuplicateSku,
+  type NewProduct,
+  Product,
+  type ProductChange,
+  ProductId,
+  ProductNotFound,
+  type ProductPage
+} from "@ecommerce/contracts/Inventory"
+import { PgClient } from "@effect/sql-pg"
+import { Context, Effect, Layer, Result, Schema } from "effect"
+
+export interface ChangeOf {
+  readonly id: ProductId
+  readonly change: ProductChange
+}
+
+export interface PageRequest {
+  readonly after: ProductId | undefined
+  readonly limit: number
+}
+
+export class Products extends Context.Service<
+  Products,
+  {
+    readonly create: (products: ReadonlyArray<NewProduct>) => Effect.Effect<Outcomes<Product, DuplicateSku>>
+    readonly change: (changes: ReadonlyArray<ChangeOf>) => Effect.Effect<Outcomes<Product, ProductNotFound>>
+    readonly find: (ids: ReadonlyArray<ProductId>) => Effect.Effect<Outcomes<Product, ProductNotFound>>
+    readonly page: (request: PageRequest) => Effect.Effect<ProductPage>
+  }
+>()("@ecommerce/inventory/Products") {
+  static readonly layer = Layer.effect(
+    Products,
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+
+      // In the order of the SKUs: two sets that share some would otherwise wait for each other for ever.
+      const insert = (products: ReadonlyArray<NewProduct>) =>
+        productRows(sql`
+          INSERT INTO products (name, sku, price_cents, stock_quantity)
+          SELECT name, sku, price_cents, stock_quantity
+          FROM unnest(
+            ${texts(products.map((product) => product.name))},
+            ${texts(products.map((product) => product.sku))},
+            ${integers(products.map((product) => product.priceCents))},
+            ${integers(products.map((product) => product.initialStock))}
+          ) WITH ORDINALITY AS input (name, sku, price_cents, stock_quantity, place)
+          ORDER BY sku, place
+          ON CONFLICT (sku) DO NOTHING
+          RETURNING *`)
+
+      const ownersOf = (skus: ReadonlyArray<string>) =>
+        ownerRows(sql`SELECT sku, id FROM products WHERE sku = ANY(${texts(skus)})`)
+
+      const create = Effect.fn("Products.create")(function* (products: ReadonlyArray<NewProduct>) {
+        const created = new Map((yield* insert(products)).map((product) => [product.sku, product]))
+        // A statement of its own: it has to see what another transaction committed while the insert waited for it.
+        const taken = created.size === products.length ? [] : yield* ownersOf(products.map(({ sku }) => sku))
+        const owners = new Map(taken.map(({ id, sku }) => [sku, id]))
+        return products.map(({ sku }) => {
+          const product = created.get(sku)
+          // The first of several with one SKU has it; the others find it taken.
+          created.delete(sku)
+          return product === undefined ? duplicateOf(owners, sku) : Result.succeed(product)
+        })
+      }, Database.dies)
+
+      const lock = (ids: ReadonlyArray<ProductId>) =>
+        sql`SELECT FROM products WHERE id = ANY(${uuids(ids)}) ORDER BY id FOR NO KEY UPDATE`
+
+      const update = (changes: ReadonlyArray<ChangeOf>) =>
+        productRows(sql`
+          UPDATE products SET
+            name = coalesce(input.name, products.name),
+            price_cents = coalesce(input.price_cents, products.price_cents),
+            active = coalesce(input.active, products.active),
+            version = products.version + 1
+          FROM unnest(
+            ${uuids(changes.map(({ id }) => id))},
+            ${texts(changes.map(({ change }) => change.name ?? null))},
+            ${integers(changes.map(({ change }) => change.priceCents ?? null))},
+            ${booleans(changes.map(({ change }) => change.active ?? null))}
+          ) AS input (id, name, price_cents, active)
+          WHERE products.id = input.id
+          RETURNING products.*`)
+
+      const change = Effect.fn("Products.change")(function* (changes: ReadonlyArray<ChangeOf>) {
+        const ids = changes.map(({ id }) => id)
+        const changed = yield* sql.withTransaction(Effect.andThen(lock(ids), update(oneChangeEach(changes))))
+        return inOrderOf(ids, changed)
+      }, Database.dies)
+
+      const find = Effect.fn("Products.find")(function* (ids: ReadonlyArray<ProductId>) {
+        return inOrderOf(ids, yield* productRows(sql`SELECT * FROM products WHERE id = ANY(${uuids(ids)})`))
+      }, Database.dies)
+
+      const page = Effect.fn("Products.page")(function* ({ after, limit }: PageRequest) {
+        // One more than asked for tells whether there is a next page. Ids are made in the order of time.
+        const rows = yield* productRows(sql`
+          SELECT * FROM products WHERE id > ${after ?? firstId} ORDER BY id LIMIT ${limit + 1}`)
+        const products = rows.slice(0, limit)
+        return { products, nextCursor: rows.length > limit ? (products.at(-1)?.id ?? null) : null }
+      }, Database.dies)
+
+      return Products.of({ create, change, find, page })
+    })
+  )
+}
+
+/** A product as the database has it: the driver reads timestamps as dates. */
+const productRows = rowsOf(Schema.Struct({ ...Product.fields, createdAt: Schema.DateTimeUtcFromDate }))
+const ownerRows = rowsOf(Schema.Struct({ sku: Schema.String, id: ProductId }))
+
+const duplicateOf = (owners: ReadonlyMap<string, ProductId>, sku: string) => {
+  const existingProductId = owners.get(sku)
+  if (existingProductId === undefined) throw new Error(`The SKU ${sku} was taken, and then nobody had it`)
+  return Result.fail(new DuplicateSku({ existingProductId }))
+}
+
+const firstId = "00000000-0000-0000-0000-000000000000"
+
+/** An UPDATE applies one of several rows for a product and drops the rest: what a set says twice is put together first. */
+const oneChangeEach = (changes: ReadonlyArray<ChangeOf>): ReadonlyArray<ChangeOf> => {
+  const merged = new Map<ProductId, ProductChange>()
+  for (const { change, id } of changes) merged.set(id, { ...merged.get(id), ...change })
+  return Array.from(merged, ([id, change]) => ({ id, change }))
+}
+
+const inOrderOf = (ids: ReadonlyArray<ProductId>, products: ReadonlyArray<Product>) => {
+  const byId = new Map(products.map((product) => [product.id, product]))
+  return ids.map((productId) => {
+    const product = byId.get(productId)
+    return product === undefined ? Result.fail(new ProductNotFound({ productId })) : Result.succeed(product)
+  })
+}
