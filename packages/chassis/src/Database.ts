@@ -25,6 +25,12 @@ const isLostConnection = (error: SqlError.SqlError): boolean => {
   return Predicate.hasProperty(cause, "code") && Predicate.isString(cause.code) && lostConnectionStates.has(cause.code)
 }
 
+/** What PostgreSQL itself said, where it said something: the driver's own message only tells that it failed. */
+export const describe = (error: SqlError.SqlError): string => {
+  const { cause } = error.reason
+  return Predicate.hasProperty(cause, "message") && Predicate.isString(cause.message) ? cause.message : error.message
+}
+
 /**
  * When a connection is lost inside a transaction, rolling back fails too, and the client turns that into a defect:
  * nothing that catches or retries errors would see it, and a worker's loop would end in silence as soon as PostgreSQL

@@ -1,12 +1,12 @@
-import { createServer } from "node:http"
-
-import * as Problems from "@ecommerce/protocol/GeneralProblems"
-import { contentType as problemContentType } from "@ecommerce/protocol/Problem"
 /**
  * A service's HTTP server: its API with problem details everywhere, its OpenAPI document and docs page, its health.
  *
  * Whatever goes wrong, the caller gets a problem with a code, and no stack, SQL or internal address.
  */
+import { createServer } from "node:http"
+
+import * as Problems from "@ecommerce/protocol/GeneralProblems"
+import { contentType as problemContentType } from "@ecommerce/protocol/Problem"
 import { NodeHttpServer } from "@effect/platform-node"
 import { ByteSize, Cause, Effect, Layer, Predicate, type Types } from "effect"
 import {
@@ -57,7 +57,13 @@ export const serve = <E, R>(place: Settings.Place, routes: Layer.Layer<never, E,
       const host = yield* Settings.host.read
       const port = yield* Settings.servicePort(place).read
       const gracefulShutdownTimeout = yield* Settings.shutdownTimeout.read
-      const server = NodeHttpServer.make(createNodeServer, { host, port, gracefulShutdownTimeout }).pipe(
+      const server = Effect.gen(function* () {
+        const node = createNodeServer()
+        const server = yield* NodeHttpServer.make(() => node, { host, port, gracefulShutdownTimeout })
+        // Runs when the time to finish is over: what is still open then would keep the process for ever.
+        yield* Effect.addFinalizer(() => Effect.sync(() => node.closeAllConnections()))
+        return server
+      }).pipe(
         Effect.mapError(
           ({ cause }) => new StartupError({ message: cannotListen(Settings.servicePort(place).key, host, port, cause) })
         )

@@ -1,5 +1,3 @@
-import { createHash } from "node:crypto"
-
 /**
  * Plain SQL files under `migrations/<service>/`, applied once each and in the order of their numbers.
  *
@@ -7,10 +5,14 @@ import { createHash } from "node:crypto"
  * together with the row that records it and its checksum: any number of processes may start together, and a file that
  * fails leaves nothing behind. A file that was edited after it was applied is refused.
  */
-import { PgClient } from "@effect/sql-pg"
-import { Effect, FileSystem, Path, Predicate, Schema } from "effect"
-import { SqlError, SqlSchema } from "effect/sql"
+import { createHash } from "node:crypto"
 
+import { PgClient } from "@effect/sql-pg"
+import { Effect, FileSystem, Path, Schema } from "effect"
+import type { SqlError } from "effect/sql"
+
+import * as Database from "./Database.ts"
+import { rowsOf } from "./Sets.ts"
 import { StartupError } from "./StartupError.ts"
 
 export interface Migration {
@@ -24,6 +26,7 @@ export interface Migration {
 export const schemaOf = (service: string) => service.replaceAll("-", "_")
 
 const Applied = Schema.Struct({ name: Schema.String, checksum: Schema.String })
+const appliedRows = rowsOf(Applied)
 
 /** The repository's own folder of migrations. */
 export const directory = Effect.gen(function* () {
@@ -72,11 +75,7 @@ export const apply = Effect.fn("Migrations.apply")(function* (migrations: Readon
   const { service } = first
   const ledger = sql(`${schemaOf(service)}.schema_migrations`)
 
-  const applied = SqlSchema.findAll({
-    Request: Schema.Void,
-    Result: Applied,
-    execute: () => sql`SELECT name, checksum FROM ${ledger} ORDER BY name`
-  })
+  const applied = appliedRows(sql`SELECT name, checksum FROM ${ledger}`)
 
   const lock = sql`SELECT pg_advisory_xact_lock(hashtext(${`migrations of ${service}`}))`
 
@@ -93,7 +92,7 @@ export const apply = Effect.fn("Migrations.apply")(function* (migrations: Readon
 
   const applyOne = Effect.fn("Migrations.applyOne")(function* (migration: Migration) {
     yield* lock
-    const before = yield* applied()
+    const before = yield* applied
     if (before.some((row) => row.name === migration.name)) return []
     yield* refuseDisorder(migration, before)
     yield* sql`SET LOCAL search_path = ${sql(schemaOf(service))}`
@@ -106,8 +105,9 @@ export const apply = Effect.fn("Migrations.apply")(function* (migrations: Readon
     return [migration.name]
   })
 
-  yield* refuseEdits(migrations, yield* applied())
-  const names = new Set((yield* applied()).map((row) => row.name))
+  const before = yield* applied
+  yield* refuseEdits(migrations, before)
+  const names = new Set(before.map((row) => row.name))
   const missing = migrations.filter((migration) => !names.has(migration.name))
   return (yield* Effect.forEach(missing, (migration) => sql.withTransaction(applyOne(migration)))).flat()
 })
@@ -134,12 +134,6 @@ const refuseDisorder = (migration: Migration, applied: ReadonlyArray<typeof Appl
 const failedStatement = (migration: Migration, index: number, error: SqlError.SqlError) => {
   const statement = migration.statements[index]?.replaceAll(/\s+/g, " ").slice(0, 80)
   return new StartupError({
-    message: `migrations/${migration.service}/${migration.name}, statement ${index + 1} (${statement} …) failed: ${serverMessage(error)}. Nothing of this file was applied.`
+    message: `migrations/${migration.service}/${migration.name}, statement ${index + 1} (${statement} …) failed: ${Database.describe(error)}. Nothing of this file was applied.`
   })
-}
-
-/** What PostgreSQL said; the driver's own message only says that something failed. */
-const serverMessage = (error: SqlError.SqlError) => {
-  const { cause } = error.reason
-  return Predicate.hasProperty(cause, "message") && Predicate.isString(cause.message) ? cause.message : error.message
 }

@@ -6,13 +6,14 @@
  * and with it the neighbours that share its connection.
  */
 import { PgClient } from "@effect/sql-pg"
-import { Effect, Redacted } from "effect"
+import { Effect, Option, Redacted } from "effect"
 
 import { schemaOf } from "./Migrations.ts"
 
 export interface Tenant {
   readonly service: string
-  readonly password: Redacted.Redacted<string>
+  /** None leaves it as it is. */
+  readonly password: Option.Option<Redacted.Redacted<string>>
 }
 
 /** The prefix keeps us from taking over a role of somebody else's on a shared server. */
@@ -44,7 +45,10 @@ export const provision = Effect.fn("Provision.provision")(function* (tenant: Ten
       yield* sql`SELECT pg_advisory_xact_lock(hashtext('ecommerce provisioning'))`
       const known = yield* sql`SELECT FROM pg_roles WHERE rolname = ${roleOf(tenant.service)}`
       if (known.length === 0) yield* run("CREATE ROLE %I", roleOf(tenant.service))
-      yield* run("ALTER ROLE %I LOGIN PASSWORD %L", roleOf(tenant.service), Redacted.value(tenant.password))
+      yield* run("ALTER ROLE %I LOGIN", roleOf(tenant.service))
+      if (Option.isSome(tenant.password)) {
+        yield* run("ALTER ROLE %I PASSWORD %L", roleOf(tenant.service), Redacted.value(tenant.password.value))
+      }
       yield* Effect.forEach(Object.entries(roleSettings(tenant.service)), ([name, value]) =>
         run("ALTER ROLE %I SET %I = %L", roleOf(tenant.service), name, value)
       )

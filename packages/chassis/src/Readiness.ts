@@ -3,10 +3,12 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer, Schema } from "effect"
-import { SqlSchema } from "effect/sql"
 
 import { Health } from "./Health.ts"
 import * as Migrations from "./Migrations.ts"
+import { rowsOf } from "./Sets.ts"
+
+const nameRows = rowsOf(Schema.Struct({ name: Schema.String }))
 
 export const layer = (service: string) =>
   Layer.effectDiscard(
@@ -15,11 +17,7 @@ export const layer = (service: string) =>
       const sql = yield* PgClient.PgClient
       const expected = yield* Migrations.read(yield* Migrations.directory, service)
 
-      const applied = SqlSchema.findAll({
-        Request: Schema.Void,
-        Result: Schema.Struct({ name: Schema.String }),
-        execute: () => sql`SELECT name FROM schema_migrations`
-      })
+      const applied = nameRows(sql`SELECT name FROM schema_migrations`)
 
       yield* health.register({
         name: "database",
@@ -29,7 +27,7 @@ export const layer = (service: string) =>
       yield* health.register({
         name: "migrations",
         run: Effect.gen(function* () {
-          const names = new Set((yield* applied()).map((row) => row.name))
+          const names = new Set((yield* applied).map((row) => row.name))
           const missing = expected.filter((migration) => !names.has(migration.name)).length
           if (missing > 0) return yield* Effect.fail(`${missing} not applied yet: npm run migrate`)
         }).pipe(Effect.mapError((reason) => (typeof reason === "string" ? reason : "cannot be read")))

@@ -1,10 +1,10 @@
-import { Validation } from "@ecommerce/protocol/Validation"
 /**
  * A service, from its parts to a running process: what every `main.ts` calls.
  *
  * The chassis adds to a service's own handlers: settings, logs, telemetry, its database, health, the HTTP server, and
  * a start and an end that behave.
  */
+import { Validation } from "@ecommerce/protocol/Validation"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
 import type { HttpRouter } from "effect/http"

@@ -1,9 +1,9 @@
-import { createHash, timingSafeEqual } from "node:crypto"
-
-import { Unauthorized } from "@ecommerce/protocol/GeneralProblems"
 /**
  * The lock behind `ServiceToken`: compares what a caller shows with every valid token, in constant time.
  */
+import { createHash, timingSafeEqual } from "node:crypto"
+
+import { Unauthorized } from "@ecommerce/protocol/GeneralProblems"
 import { ServiceToken } from "@ecommerce/protocol/ServiceToken"
 import { Effect, Layer, Redacted } from "effect"
 

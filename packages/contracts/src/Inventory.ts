@@ -1,7 +1,7 @@
-import { cursorOf, Limit } from "@ecommerce/protocol/Page"
 /**
  * What inventory offers: the catalogue of products.
  */
+import { cursorOf, Limit } from "@ecommerce/protocol/Page"
 import { Problem } from "@ecommerce/protocol/Problem"
 import { Int4, strictParsing, Text, Uuid, Validation } from "@ecommerce/protocol/Validation"
 import { Effect, Schema, SchemaGetter } from "effect"

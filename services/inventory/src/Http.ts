@@ -1,7 +1,7 @@
-import { one, successes } from "@ecommerce/chassis/Sets"
 /**
  * Inventory over HTTP: one line an endpoint. The rules are in the nouns.
  */
+import { one, successes } from "@ecommerce/chassis/Sets"
 import { InventoryApi } from "@ecommerce/contracts/Inventory"
 import { defaultLimit } from "@ecommerce/protocol/Page"
 import { Effect, Layer } from "effect"

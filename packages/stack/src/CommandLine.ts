@@ -1,0 +1,23 @@
+/**
+ * Runs one of the repository's commands: flags and arguments in, a sentence and an exit code out.
+ */
+import * as Program from "@ecommerce/chassis/Program"
+import * as Settings from "@ecommerce/chassis/Settings"
+import { StartupError } from "@ecommerce/chassis/StartupError"
+import { NodeServices } from "@effect/platform-node"
+import { Effect, Predicate, type Scope } from "effect"
+import { Command } from "effect/cli"
+
+export const run = <Name extends string, Input, Context, E>(
+  command: Command.Command<Name, Input, Context, E, NodeServices.NodeServices | Scope.Scope>
+) =>
+  Program.run(
+    Command.run(command, { version: "0.1.0" }).pipe(
+      // Wrong flags have been told of already, with the help that goes with them.
+      Effect.mapError((error) => (isStartupError(error) ? error : new Program.AlreadyTold())),
+      Effect.scoped,
+      Effect.provide([NodeServices.layer, Settings.layer])
+    )
+  )
+
+const isStartupError = (error: unknown): error is StartupError => Predicate.isTagged(error, "StartupError")

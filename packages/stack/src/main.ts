@@ -1,0 +1,74 @@
+/**
+ * `npm start`: the whole stack with one command, until Ctrl-C.
+ */
+import * as ChassisSettings from "@ecommerce/chassis/Settings"
+import { inventory } from "@ecommerce/contracts/Inventory"
+import { Console, Duration, Effect, Layer, Option, Path } from "effect"
+import { Command, Flag } from "effect/cli"
+import { FetchHttpClient } from "effect/http"
+
+import * as CommandLine from "./CommandLine.ts"
+import { Logbook } from "./Logbook.ts"
+import * as Repository from "./Repository.ts"
+import * as Settings from "./Settings.ts"
+import * as Stack from "./Stack.ts"
+import { Supervisor } from "./Supervisor.ts"
+import { topology } from "./topology.ts"
+import * as Welcome from "./Welcome.ts"
+
+const flags = {
+  fresh: Flag.Boolean("fresh").pipe(Flag.withDescription("Begin with an empty database"), Flag.withDefault(false)),
+  watch: Flag.Boolean("watch").pipe(
+    Flag.withDescription("Start a service again when its code changes"),
+    Flag.withDefault(false)
+  ),
+  only: Flag.Literals(
+    "only",
+    topology.map(({ place }) => place.name)
+  ).pipe(Flag.withDescription("Start this service alone"), Flag.optional)
+}
+
+const run = Effect.fn("main.run")(function* (options: {
+  readonly fresh: boolean
+  readonly watch: boolean
+  readonly only: Option.Option<string>
+}) {
+  const path = yield* Path.Path
+  const dataDirectory = path.resolve(yield* Repository.root, yield* Settings.dataDirectory.read)
+  const services = topology.filter(({ place }) => Option.isNone(options.only) || options.only.value === place.name)
+
+  return yield* Effect.gen(function* () {
+    const logbook = yield* Logbook
+    yield* Console.log("Starting ...")
+    const stack = yield* Stack.start({ services, dataDirectory, fresh: options.fresh, watch: options.watch })
+    const inventoryUrl = yield* Stack.urlOf(inventory)
+    yield* Console.log(
+      `\n${Welcome.table(stack.rows)}\n\n${Welcome.firstSteps(inventoryUrl)}\n\nLogs and secrets: ${dataDirectory}. Ctrl-C stops everything.\n`
+    )
+    yield* logbook.show
+    return yield* stack.failure
+  }).pipe(
+    Effect.onInterrupt(() => Console.log("Stopping ...")),
+    Effect.provide(supervisorLayer),
+    Effect.provide(FetchHttpClient.layer),
+    Effect.provide(Logbook.layer(path.join(dataDirectory, "logs")))
+  )
+})
+
+const supervisorLayer = Layer.unwrap(
+  Effect.gen(function* () {
+    const logbook = yield* Logbook
+    return Supervisor.layer({
+      maxDeaths: yield* Settings.maxDeaths.read,
+      window: yield* Settings.deathWindow.read,
+      stopTimeout: Duration.sum(yield* ChassisSettings.shutdownTimeout.read, Duration.seconds(2)),
+      onLine: logbook.write
+    })
+  })
+)
+
+const command = Command.make("npm start --", flags, run).pipe(
+  Command.withDescription("Starts the database and every service, and watches over them.")
+)
+
+CommandLine.run(command)

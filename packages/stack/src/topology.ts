@@ -1,0 +1,14 @@
+/**
+ * The whole stack on one page: every service, in the order of its start. They stop in the reverse order.
+ *
+ * A service's program is `services/<name>/src/main.ts`, its tables are made by `migrations/<name>/`.
+ */
+import { inventory } from "@ecommerce/contracts/Inventory"
+import type { Place } from "@ecommerce/contracts/Place"
+
+export interface StackService {
+  readonly place: Place
+  readonly about: string
+}
+
+export const topology: ReadonlyArray<StackService> = [{ place: inventory, about: "products, stock and reservations" }]
