@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
   test: {
     include: ["**/test/**/*.test.ts"],
+    globalSetup: ["packages/testing/src/globalSetup.ts"],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     coverage: { provider: "v8", include: ["packages/*/src/**", "services/*/src/**"], reporter: ["text", "html"] }

@@ -69,9 +69,13 @@ export const serve = <E, R>(place: Settings.Place, routes: Layer.Layer<never, E,
         )
       )
       return HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
-        Layer.provideMerge(Layer.effectDiscard(Effect.logInfo(`${place.name} listens on http://${host}:${port}`))),
+        Layer.merge(
+          Layer.effectDiscard(
+            HttpServer.addressFormattedWith((url) => Effect.logInfo(`${place.name} listens on ${url}`))
+          )
+        ),
         Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(largestBody))),
-        Layer.provide(Layer.effect(HttpServer.HttpServer, server))
+        Layer.provideMerge(Layer.effect(HttpServer.HttpServer, server))
       )
     })
   )

@@ -46,10 +46,16 @@ export const setting = <A>(declaration: {
 }
 
 export const port = (key: string, fallback: number, about: string) =>
-  setting({ key, about, expected: "a port number from 1 to 65535", fallback: String(fallback), config: portConfig })
+  setting({
+    key,
+    about,
+    expected: "a port number up to 65535, or 0 for any free one",
+    fallback: String(fallback),
+    config: portConfig
+  })
 
 const portConfig = (key: string) => Config.schema(PortNumber, key)
-const PortNumber = Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 65_535 }))
+const PortNumber = Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 0, maximum: 65_535 }))
 
 export const duration = (key: string, fallback: string, about: string) =>
   setting({

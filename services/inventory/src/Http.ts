@@ -1,8 +1,10 @@
 /**
  * Inventory over HTTP: one line an endpoint. The rules are in the nouns.
  */
+import * as Http from "@ecommerce/chassis/Http"
+import type * as Service from "@ecommerce/chassis/Service"
 import { one, successes } from "@ecommerce/chassis/Sets"
-import { InventoryApi } from "@ecommerce/contracts/Inventory"
+import { inventory, InventoryApi } from "@ecommerce/contracts/Inventory"
 import { defaultLimit } from "@ecommerce/protocol/Page"
 import { Effect, Layer } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
@@ -26,4 +28,8 @@ const products = HttpApiBuilder.group(
   })
 )
 
-export const layer = products.pipe(Layer.provide(Products.layer))
+/** The service as the chassis and the tests run it. */
+export const definition = {
+  place: inventory,
+  routes: Http.routes(InventoryApi).pipe(Layer.provide(products), Layer.provide(Products.layer))
+} satisfies Service.Definition<never>

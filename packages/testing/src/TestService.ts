@@ -1,0 +1,31 @@
+/**
+ * A service in the test's own process: its real routes on a real port, over a database of its own.
+ */
+import * as Service from "@ecommerce/chassis/Service"
+import * as Settings from "@ecommerce/chassis/Settings"
+import { ConfigProvider, Effect, Layer, Redacted } from "effect"
+import { FetchHttpClient, HttpServer } from "effect/http"
+import { inject } from "vitest"
+
+import { TestDatabase } from "./TestDatabase.ts"
+
+/** Runs the service with these settings over the defaults, and gives the test a client that knows its address. */
+export const layer = <E>(definition: Service.Definition<E>, settings: Readonly<Record<string, string>> = {}) =>
+  HttpServer.layerTestClient.pipe(
+    Layer.provide(FetchHttpClient.layer),
+    Layer.provideMerge(Service.layer(definition)),
+    Layer.provide(settingsLayer(definition.place.name, settings))
+  )
+
+const settingsLayer = (service: string, settings: Readonly<Record<string, string>>) =>
+  ConfigProvider.layer(
+    Effect.gen(function* () {
+      const database = yield* TestDatabase
+      return Settings.providerOf(settings, {
+        [Settings.keyOf(service, "PORT")]: "0",
+        DATABASE_URL: Redacted.value(database.urlOf(service)),
+        SERVICE_TOKEN: inject("postgres").serviceToken,
+        SHUTDOWN_TIMEOUT: "1 second"
+      })
+    })
+  )

@@ -1,0 +1,59 @@
+/**
+ * Before the first test of a run: one PostgreSQL for all of them, with every service's tables in a template database
+ * that each test file copies. Roles belong to the whole server, so they are made here, once.
+ */
+import { NodeServices } from "@effect/platform-node"
+import * as Credentials from "@ecommerce/stack/Credentials"
+import * as Databases from "@ecommerce/stack/Databases"
+import { EmbeddedPostgres } from "@ecommerce/stack/EmbeddedPostgres"
+import { Effect, Exit, FileSystem, Option, Path, Redacted, Scope } from "effect"
+import type { TestProject } from "vitest/node"
+
+export interface SharedPostgres {
+  readonly administratorUrl: string
+  readonly passwords: Readonly<Record<string, string>>
+  readonly serviceToken: string
+}
+
+declare module "vitest" {
+  interface ProvidedContext {
+    readonly postgres: SharedPostgres
+  }
+}
+
+export const templateDatabase = "template_services"
+
+const start = Effect.fn("globalSetup.start")(function* () {
+  const fileSystem = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const directory = yield* fileSystem.makeTempDirectoryScoped({ prefix: "ecommerce-tests-" })
+  const credentials = yield* Credentials.ephemeral
+  const server = yield* EmbeddedPostgres.make({
+    dataDirectory: path.join(directory, "postgres"),
+    port: 0,
+    password: credentials.superuserPassword,
+    durable: false,
+    settings: { max_connections: "300" }
+  })
+  yield* Databases.createDatabase(server.url("postgres"), templateDatabase)
+  yield* Databases.prepare({
+    url: server.url(templateDatabase),
+    services: Databases.all,
+    passwordOf: (service) => Option.some(credentials.passwordOf(service))
+  })
+  const passwords = Databases.all.map((service) => [service, Redacted.value(credentials.passwordOf(service))] as const)
+  return {
+    administratorUrl: Redacted.value(server.url("postgres")),
+    passwords: Object.fromEntries(passwords),
+    serviceToken: Redacted.value(credentials.serviceToken)
+  } satisfies SharedPostgres
+})
+
+export default async function globalSetup(project: TestProject) {
+  const scope = Scope.makeUnsafe()
+  const shared = await Effect.runPromise(
+    start().pipe(Effect.provideService(Scope.Scope, scope), Effect.provide(NodeServices.layer))
+  )
+  project.provide("postgres", shared)
+  return () => Effect.runPromise(Scope.close(scope, Exit.void))
+}
