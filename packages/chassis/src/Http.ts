@@ -146,7 +146,6 @@ const problemOf = (
       HttpServerRespondable.toResponse(new Problems.Unavailable())
     )
   }
-  if (HttpServerRespondable.isRespondable(error)) return HttpServerRespondable.toResponse(error)
   return Effect.andThen(
     Effect.logError(`${request.method} ${request.url} failed`, cause),
     HttpServerRespondable.toResponse(new Problems.InternalError())

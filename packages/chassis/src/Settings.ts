@@ -5,8 +5,10 @@
  * `ecommerce.config.json` (a flat object with the same keys), then its default. A missing or wrong value ends the
  * start with one sentence that names the key and says what was expected.
  */
-import { NodeFileSystem, NodePath } from "@effect/platform-node"
-import { Config, ConfigProvider, Effect, FileSystem, Layer, Path, Redacted, Schema, SchemaGetter } from "effect"
+import { fileURLToPath } from "node:url"
+
+import { NodeFileSystem } from "@effect/platform-node"
+import { Config, ConfigProvider, Effect, FileSystem, Layer, Redacted, Schema, SchemaGetter } from "effect"
 
 import { StartupError } from "./StartupError.ts"
 
@@ -183,24 +185,20 @@ const decodeFile = Schema.decodeUnknownEffect(
   Schema.fromJsonString(Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Number, Schema.Boolean])))
 )
 
-/** The environment as the programs that this one starts should inherit it. */
-export const environment = Effect.sync(() => ({ ...process.env }))
-
-export const layer: Layer.Layer<never, StartupError> = ConfigProvider.layer(
-  Effect.gen(function* () {
-    const path = yield* Path.Path
-    const file = path.join(
-      path.dirname(yield* path.fromFileUrl(new URL(import.meta.url))),
-      "../../../ecommerce.config.json"
-    )
-    const fromFile = yield* readFile(file).pipe(
+/** The environment over this file over the defaults. */
+export const layerFrom = (environment: Readonly<Record<string, unknown>>, file: string) =>
+  ConfigProvider.layer(
+    readFile(file).pipe(
       Effect.mapError(
         () =>
           new StartupError({
             message: `${file} cannot be read as one flat JSON object of texts, numbers and booleans.`
           })
-      )
+      ),
+      Effect.map((fromFile) => providerOf(environment, fromFile))
     )
-    return providerOf(yield* environment, fromFile)
-  }).pipe(Effect.catchTag("BadArgument", Effect.die))
-).pipe(Layer.provide([NodeFileSystem.layer, NodePath.layer]))
+  ).pipe(Layer.provide(NodeFileSystem.layer))
+
+export const layer: Layer.Layer<never, StartupError> = Layer.suspend(() =>
+  layerFrom(process.env, fileURLToPath(new URL("../../../ecommerce.config.json", import.meta.url)))
+)
