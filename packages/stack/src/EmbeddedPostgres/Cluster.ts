@@ -44,8 +44,8 @@ export const prepareCluster = Effect.fn("Cluster.prepareCluster")(
     } else {
       yield* checkVersion(directory, binaries)
       yield* fs.access(directory, { writable: true })
-      yield* awaitLeftover(directory)
     }
+    yield* awaitLeftover(directory)
     const cluster: Cluster = { directory, account }
     return cluster
   },

@@ -36,7 +36,7 @@ export const pauseBeforeRestart = (countedDeaths: ReadonlyArray<number>): Durati
     ? Duration.zero
     : Duration.min(Duration.millis(100 * 2 ** (countedDeaths.length - 2)), Duration.seconds(1))
 
-/** The tail of a log, as lines to put under an error's first sentence. */
+/** The sentence for a process that is given up, and under it the end of its log. */
 export const describeDeaths = (
   name: string,
   rule: RestartRule,
