@@ -21,7 +21,7 @@ import {
 import { HttpApi, HttpApiBuilder, type HttpApiGroup, HttpApiScalar } from "effect/http-api"
 import { SqlError } from "effect/sql"
 
-import { isTransient } from "./Database.ts"
+import { describe, isTransient } from "./Database.ts"
 import { Health } from "./Health.ts"
 import * as Settings from "./Settings.ts"
 import { StartupError } from "./StartupError.ts"
@@ -142,7 +142,7 @@ const problemOf = (
   }
   if (SqlError.isSqlError(error) && isTransient(error)) {
     return Effect.andThen(
-      Effect.logWarning("The database did not answer", cause),
+      Effect.logWarning(`The database did not answer: ${describe(error)}`),
       HttpServerRespondable.toResponse(new Problems.Unavailable())
     )
   }

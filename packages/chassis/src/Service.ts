@@ -34,21 +34,17 @@ export interface Definition<E> {
   readonly routes: Layer.Layer<never, E, Provided>
 }
 
-/** The running service, without logs and settings, so that tests can give it others. */
+/** The running service, without its settings, so that tests can give it others. */
 export const layer = <E>({ place, routes }: Definition<E>) =>
   Http.serve(place, Layer.merge(routes, Readiness.layer(place.name))).pipe(
     Layer.provide([Database.layer(place.name), Health.layer, Validation.layer, ServiceTokens.layer]),
-    Layer.provide([Telemetry.layer(place.name), NodeHttpServer.layerHttpServices])
+    Layer.provide([Telemetry.layer(place.name), NodeHttpServer.layerHttpServices]),
+    Layer.provide(Logs.layer(place.name))
   )
 
 /** Runs the service as this process, until a signal ends it, or its supervisor goes away. */
 export const run = (definition: Definition<never>) =>
-  Program.run(
-    Effect.raceFirst(Layer.launch(layer(definition)), supervisorGone).pipe(
-      Effect.provide(Logs.layer(definition.place.name)),
-      Effect.provide(Settings.layer)
-    )
-  )
+  Program.run(Effect.raceFirst(Layer.launch(layer(definition)), supervisorGone).pipe(Effect.provide(Settings.layer)))
 
 /** A supervisor holds the other end of our standard input: when it closes, even by a kill -9, nobody watches us any more. */
 const supervisorGone = Effect.flatMap(Settings.supervised.read, (supervised) =>

@@ -6,7 +6,7 @@ import * as Migrations from "@ecommerce/chassis/Migrations"
 import { provision, roleOf } from "@ecommerce/chassis/Provision"
 import { StartupError } from "@ecommerce/chassis/StartupError"
 import { PgClient } from "@effect/sql-pg"
-import { Effect, Option, Redacted } from "effect"
+import { Effect, type Option, Redacted } from "effect"
 import { SqlError } from "effect/sql"
 
 import { topology } from "./topology.ts"

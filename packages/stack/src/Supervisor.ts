@@ -6,7 +6,7 @@
  * standard input that stays open for as long as it lives, so that they can end by themselves when it is killed.
  */
 import { StartupError } from "@ecommerce/chassis/StartupError"
-import { Clock, Context, Deferred, Duration, Effect, Layer, Option, Ref, Schedule } from "effect"
+import { Clock, Context, Deferred, type Duration, Effect, Layer, Option, Ref, Schedule } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 
 import { spawnLogged } from "./Supervisor/LoggedProcess.ts"

@@ -64,7 +64,7 @@ describe("children", () => {
       assert.notStrictEqual(yield* pidOf("orders"), orders)
       assert.strictEqual(yield* pidOf("inventory"), inventory)
       assert.include(yield* lines, "orders: ended with signal SIGKILL; starting it again")
-      assert.include(yield* lines, "inventory: inventory starts, supervised: 1")
+      assert.include(yield* lines, "inventory: inventory starts, supervised: true")
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 

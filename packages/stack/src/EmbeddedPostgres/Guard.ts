@@ -1,5 +1,3 @@
-import { fileURLToPath } from "node:url"
-
 /**
  * Runs a command under a small shell that ends it when we are gone, even when we were killed with -9.
  *
@@ -7,6 +5,8 @@ import { fileURLToPath } from "node:url"
  * a signal for the command, and the end of the pipe means that we want the command to stop, or that we are dead. Both
  * take the same road: SIGINT (PostgreSQL's fast shutdown), then SIGQUIT (immediate), then SIGKILL.
  */
+import { fileURLToPath } from "node:url"
+
 import { Deferred, Effect, Queue, Schema, Stream } from "effect"
 import type { Cause } from "effect"
 import { ChildProcess } from "effect/process"

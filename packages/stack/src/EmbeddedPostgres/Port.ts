@@ -1,8 +1,8 @@
-import { createServer } from "node:net"
-
 /**
  * A port for the server, tried out before PostgreSQL is: its own log would name the trouble less clearly, and later.
  */
+import { createServer } from "node:net"
+
 import { StartupError } from "@ecommerce/chassis/StartupError"
 import { Effect } from "effect"
 

@@ -1,14 +1,14 @@
-import { constants } from "node:os"
-
 /**
  * A child process in a process group of its own, read line by line until it is gone.
  *
  * Its own group keeps the terminal's Ctrl-C away from it, so that whoever started it decides in which order things
  * stop. Reading goes on while it is being stopped: what a process says on its way out is often the useful part.
  */
+import { constants } from "node:os"
+
 import { Effect, Exit, Fiber, Ref, Scope, Stream } from "effect"
 import type { PlatformError } from "effect"
-import { ChildProcess, ChildProcessSpawner } from "effect/process"
+import { type ChildProcess, ChildProcessSpawner } from "effect/process"
 
 export interface LoggedProcess {
   readonly pid: number

@@ -1,0 +1,142 @@
+import * as Database from "@ecommerce/chassis/Database"
+import { Health } from "@ecommerce/chassis/Health"
+import * as Worker from "@ecommerce/chassis/Worker"
+import { EmbeddedPostgres } from "@ecommerce/stack/EmbeddedPostgres"
+import { TestDatabase } from "@ecommerce/testing/TestDatabase"
+import * as TestService from "@ecommerce/testing/TestService"
+import { PgClient } from "@effect/sql-pg"
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Cause, Effect, Exit, Fiber, Layer, Ref, References, Schedule } from "effect"
+import { HttpClient } from "effect/http"
+import { SqlError } from "effect/sql"
+
+import { definition } from "./fixtures/Probe.ts"
+
+const quiet = Layer.succeed(References.MinimumLogLevel, "None")
+
+/** The client that a service has, of the test's database. */
+const serviceClient = Layer.unwrap(
+  Effect.gen(function* () {
+    const database = yield* TestDatabase
+    return Database.layerFrom({ url: database.urlOf("inventory"), applicationName: "test", maxConnections: 4 })
+  })
+)
+
+/** Waits for a statement of a service to be under way, and then cuts every connection. */
+const cutInTheMiddle = Effect.gen(function* () {
+  const { administrator, cutConnections } = yield* TestDatabase
+  const underWay = administrator`
+    SELECT 1 FROM pg_stat_activity
+    WHERE datname = current_database() AND state = 'active' AND query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()`
+  yield* underWay.pipe(
+    Effect.repeat({ until: (rows) => rows.length > 0, schedule: Schedule.spaced("10 millis") }),
+    Effect.timeout("10 seconds")
+  )
+  assert.isAbove(yield* cutConnections, 0)
+})
+
+const get = (path: string) => Effect.flatMap(HttpClient.HttpClient, (client) => client.get(path))
+
+const eventuallyOk = (path: string) =>
+  get(path).pipe(
+    Effect.map((answer) => answer.status),
+    Effect.repeat({ until: (status) => status === 200, schedule: Schedule.spaced("50 millis") }),
+    Effect.timeout("20 seconds")
+  )
+
+layer(serviceClient.pipe(Layer.provideMerge(TestDatabase.layer)), { excludeTestServices: true })(
+  "a connection that is lost",
+  (it) => {
+    it.effect("in the middle of a transaction is a typed error that may be retried, and not a defect", () =>
+      Effect.gen(function* () {
+        const sql = yield* PgClient.PgClient
+        const transaction = yield* Effect.forkChild(sql.withTransaction(sql`SELECT pg_sleep(20)`))
+        yield* cutInTheMiddle
+        const exit = yield* Fiber.await(transaction)
+        assert.isTrue(Exit.isFailure(exit))
+        if (Exit.isFailure(exit)) {
+          assert.isFalse(Cause.hasDies(exit.cause))
+          const error = Cause.squash(exit.cause)
+          assert.isTrue(SqlError.isSqlError(error) && error.isRetryable)
+        }
+        assert.deepStrictEqual(yield* sql.withTransaction(sql`SELECT 1 AS one`), [{ one: 1 }])
+      })
+    )
+
+    it.effect("is transient, and so are deadlocks; a wrong statement is not", () =>
+      Effect.gen(function* () {
+        const sql = yield* PgClient.PgClient
+        const single = yield* Effect.forkChild(Effect.flip(sql`SELECT pg_sleep(20)`))
+        yield* cutInTheMiddle
+        assert.isTrue(Database.isTransient(yield* Fiber.join(single)))
+        assert.isFalse(Database.isTransient(yield* Effect.flip(sql`SELECT nonsense`)))
+      })
+    )
+
+    it.effect("does not turn a failure of the transaction's own work into another one", () =>
+      Effect.gen(function* () {
+        const sql = yield* PgClient.PgClient
+        assert.strictEqual(yield* Effect.flip(sql.withTransaction(Effect.fail("no stock"))), "no stock")
+      })
+    )
+  }
+)
+
+layer(TestService.layer(definition, { LOG_LEVEL: "None" }).pipe(Layer.provideMerge(TestDatabase.layer)), {
+  excludeTestServices: true
+})("a request whose connection is cut", (it) => {
+  it.effect("is answered with 503 and when to come again, and the next one works", () =>
+    Effect.gen(function* () {
+      const cut = yield* Effect.forkChild(get("/transaction?millis=4000"))
+      yield* cutInTheMiddle
+      const answer = yield* Fiber.join(cut)
+      assert.strictEqual(answer.status, 503)
+      assert.strictEqual(answer.headers["retry-after"], "1")
+      assert.containSubset(yield* answer.json, { error: "unavailable" })
+      assert.strictEqual((yield* get("/transaction?millis=1")).status, 200)
+    }).pipe(Effect.provide(quiet))
+  )
+})
+
+describe("when PostgreSQL restarts", () => {
+  it.live.each(["fast", "immediate"] as const)("%s, every loop and every request path goes on", (mode) =>
+    Effect.gen(function* () {
+      const rounds = yield* Ref.make(0)
+      const countingWorker = Layer.unwrap(
+        Effect.gen(function* () {
+          const sql = yield* PgClient.PgClient
+          const round = Effect.andThen(
+            sql.withTransaction(sql`SELECT count(*) FROM products`),
+            Ref.update(rounds, (count) => count + 1)
+          )
+          return Worker.layer("counter", round, { every: "10 millis" })
+        })
+      ).pipe(Layer.provide(serviceClient), Layer.provideMerge(Health.layer))
+      yield* Layer.build(countingWorker)
+
+      const moreRounds = Effect.gen(function* () {
+        const before = yield* Ref.get(rounds)
+        yield* Ref.get(rounds).pipe(
+          Effect.repeat({ until: (now) => now >= before + 5, schedule: Schedule.spaced("20 millis") }),
+          Effect.timeout("30 seconds")
+        )
+      })
+
+      yield* moreRounds
+      yield* eventuallyOk("/transaction?millis=1")
+      const cut = yield* Effect.forkChild(get("/transaction?millis=4000"))
+      yield* Effect.sleep("200 millis")
+      yield* (yield* EmbeddedPostgres).restart(mode)
+      assert.strictEqual((yield* Fiber.join(cut)).status, 503)
+      yield* moreRounds
+      yield* eventuallyOk("/transaction?millis=1")
+      yield* eventuallyOk("/health/ready")
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        TestService.layer(definition, { LOG_LEVEL: "None" }).pipe(Layer.provideMerge(TestDatabase.layerOwnServer))
+      ),
+      Effect.provide(quiet)
+    )
+  )
+})
