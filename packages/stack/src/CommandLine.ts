@@ -3,7 +3,7 @@
  */
 import * as Program from "@ecommerce/chassis/Program"
 import * as Settings from "@ecommerce/chassis/Settings"
-import { type StartupError } from "@ecommerce/chassis/StartupError"
+import type { StartupError } from "@ecommerce/chassis/StartupError"
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Predicate, type Scope } from "effect"
 import { Command } from "effect/cli"

@@ -9,6 +9,8 @@ import { createHmac, randomBytes } from "node:crypto"
 import { StartupError } from "@ecommerce/chassis/StartupError"
 import { Effect, FileSystem, Path, Redacted, Schema } from "effect"
 
+import * as Repository from "./Repository.ts"
+
 export interface Credentials {
   readonly serviceToken: Redacted.Redacted<string>
   /** Of the database's superuser, and of each service's role. */
@@ -23,14 +25,7 @@ export const load = Effect.fn("Credentials.load")(function* (directory: string) 
   const fileSystem = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const file = path.join(directory, "credentials.json")
-  yield* fileSystem
-    .makeDirectory(directory, { recursive: true })
-    .pipe(
-      Effect.mapError(
-        () =>
-          new StartupError({ message: `The folder ${directory} cannot be made: choose another with DATA_DIRECTORY.` })
-      )
-    )
+  yield* Repository.makeFolder(directory)
   const unusable = () =>
     new StartupError({
       message: `${file} cannot be read or written: make the folder writable, or choose another with DATA_DIRECTORY.`

@@ -2,8 +2,9 @@
  * Where the lines go that services and PostgreSQL write: each to a file of its own, and, once the stack is up, those of
  * the services to the terminal too.
  */
-import { StartupError } from "@ecommerce/chassis/StartupError"
 import { Console, Context, Effect, FileSystem, Layer, Path, Ref, Scope, SynchronizedRef } from "effect"
+
+import * as Repository from "./Repository.ts"
 
 export class Logbook extends Context.Service<
   Logbook,
@@ -22,9 +23,7 @@ export class Logbook extends Context.Service<
         const fileSystem = yield* FileSystem.FileSystem
         const path = yield* Path.Path
         const scope = yield* Effect.scope
-        yield* fileSystem
-          .makeDirectory(directory, { recursive: true })
-          .pipe(Effect.mapError(() => new StartupError({ message: `The folder ${directory} cannot be made.` })))
+        yield* Repository.makeFolder(directory)
         const files = yield* SynchronizedRef.make<ReadonlyMap<string, FileSystem.File>>(new Map())
         const isShown = yield* Ref.make(false)
 

@@ -1,9 +1,19 @@
 /**
- * Where things are in the checkout.
+ * Where things are in the checkout, and where a running stack puts its own.
  */
-import { Effect, Path } from "effect"
+import { StartupError } from "@ecommerce/chassis/StartupError"
+import { Effect, FileSystem, Path } from "effect"
 
 export const root = Effect.gen(function* () {
   const path = yield* Path.Path
   return path.resolve(path.dirname(yield* path.fromFileUrl(new URL(import.meta.url))), "../../..")
 }).pipe(Effect.orDie)
+
+/** A folder of the running stack, made where it is missing. */
+export const makeFolder = Effect.fn("Repository.makeFolder")(function* (directory: string) {
+  const fileSystem = yield* FileSystem.FileSystem
+  yield* Effect.mapError(
+    fileSystem.makeDirectory(directory, { recursive: true }),
+    () => new StartupError({ message: `The folder ${directory} cannot be made: choose another with DATA_DIRECTORY.` })
+  )
+})

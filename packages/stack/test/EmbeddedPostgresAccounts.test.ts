@@ -1,8 +1,9 @@
 /** Who may run the embedded PostgreSQL and from where. Most of it can be tried by root only, who can be anybody. */
+import { createRequire } from "node:module"
+
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Option, Path } from "effect"
-import { createRequire } from "node:module"
 
 import { emptyPlace, holdElsewhere, messageOf, query, startOn } from "./fixtures/TestPostgres.ts"
 

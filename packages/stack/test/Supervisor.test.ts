@@ -1,8 +1,9 @@
 /** The supervisor with real processes; the rule that decides about restarts, without any. */
+import { fileURLToPath } from "node:url"
+
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, FileSystem, Option, Path, Ref, Schedule } from "effect"
-import { fileURLToPath } from "node:url"
 
 import { Supervisor } from "../src/Supervisor.ts"
 import type { ChildSpec, Options } from "../src/Supervisor.ts"

@@ -1,14 +1,15 @@
 /**
  * A database of its own for each test file, with every service's tables, and its administrator's client.
  */
+import { randomBytes } from "node:crypto"
+
 import * as Database from "@ecommerce/chassis/Database"
-import { NodeServices } from "@effect/platform-node"
 import * as Databases from "@ecommerce/stack/Databases"
 import { EmbeddedPostgres } from "@ecommerce/stack/EmbeddedPostgres"
+import { NodeServices } from "@effect/platform-node"
 import type { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { Reactivity } from "effect/reactivity"
-import { randomBytes } from "node:crypto"
 import { inject } from "vitest"
 
 import { type SharedPostgres, startPostgres, templateDatabase } from "./globalSetup.ts"

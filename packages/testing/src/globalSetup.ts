@@ -2,10 +2,10 @@
  * Before the first test of a run: one PostgreSQL for all of them, with every service's tables in a template database
  * that each test file copies. Roles belong to the whole server, so they are made here, once.
  */
-import { NodeServices } from "@effect/platform-node"
 import * as Credentials from "@ecommerce/stack/Credentials"
 import * as Databases from "@ecommerce/stack/Databases"
 import { EmbeddedPostgres } from "@ecommerce/stack/EmbeddedPostgres"
+import { NodeServices } from "@effect/platform-node"
 import { Effect, Exit, FileSystem, Option, Path, Redacted, Scope } from "effect"
 import type { TestProject } from "vitest/node"
 

@@ -1,9 +1,9 @@
+import { successes } from "@ecommerce/chassis/Sets"
 import { type NewProduct, type Product, ProductId } from "@ecommerce/contracts/Inventory"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import * as TestService from "@ecommerce/testing/TestService"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Result, Schema } from "effect"
-import { successes } from "@ecommerce/chassis/Sets"
 
 import { Products } from "../src/Products.ts"
 

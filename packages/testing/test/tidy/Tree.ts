@@ -1,11 +1,12 @@
 /**
  * The files that the rules look at: those of this checkout, or made-up ones that break a rule.
  */
-import { Effect, Schema } from "effect"
 import { execFileSync, type ExecFileSyncOptionsWithStringEncoding } from "node:child_process"
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+
+import { Effect, Schema } from "effect"
 
 import * as Source from "./Source.ts"
 

@@ -1,8 +1,9 @@
 /**
  * Rules about what belongs to every package and every service.
  */
-import { topology } from "@ecommerce/stack/topology"
 import { posix } from "node:path"
+
+import { topology } from "@ecommerce/stack/topology"
 
 import type { Rule } from "./Rule.ts"
 import * as Source from "./Source.ts"
