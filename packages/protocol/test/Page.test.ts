@@ -2,7 +2,7 @@ import { cursorOf, Limit } from "@ecommerce/protocol/Page"
 import { Uuid } from "@ecommerce/protocol/Validation"
 import { assert, describe, it } from "@effect/vitest"
 import { Exit, Schema } from "effect"
-import fc from "fast-check"
+import * as fc from "fast-check"
 
 const Cursor = cursorOf(Uuid)
 const isRefused = (cursor: unknown) => Exit.isFailure(Schema.decodeUnknownExit(Cursor)(cursor))

@@ -1,7 +1,7 @@
 import { Int4, Text, Uuid } from "@ecommerce/protocol/Validation"
 import { assert, describe, it } from "@effect/vitest"
 import { Exit, Schema } from "effect"
-import fc from "fast-check"
+import * as fc from "fast-check"
 
 const accepts = (schema: Schema.Codec<unknown, unknown>, value: unknown) =>
   Exit.isSuccess(Schema.decodeUnknownExit(schema)(value))
@@ -69,12 +69,9 @@ describe("Int4", () => {
     assert.isFalse(accepts(Int4, -2_147_483_649))
   })
 
-  it.each([1.5, Number.NaN, Number.POSITIVE_INFINITY, 1e400, "1", null])(
-    "refuses %s, which is no whole number",
-    (value) => {
-      assert.isFalse(accepts(Int4, value))
-    }
-  )
+  it.each([1.5, Number.NaN, Number.POSITIVE_INFINITY, "1", null])("refuses %s, which is no whole number", (value) => {
+    assert.isFalse(accepts(Int4, value))
+  })
 })
 
 describe("Uuid", () => {

@@ -33,6 +33,10 @@ export const prepare = Effect.fn("Databases.prepare")(function* ({ passwordOf, s
   ).pipe(administering(url))
 })
 
+/** Whether somebody answers at this URL and lets us in. */
+export const answers = (url: Redacted.Redacted<string>) =>
+  Effect.flatMap(PgClient.PgClient, (sql) => sql`SELECT 1`).pipe(administering(url), Effect.isSuccess)
+
 /** Drops what the services of the topology have stored on this server. */
 export const clear = (url: Redacted.Redacted<string>) =>
   Effect.gen(function* () {

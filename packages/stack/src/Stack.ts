@@ -53,20 +53,32 @@ const startDatabase = Effect.fn("Stack.startDatabase")(function* (
   const given = yield* Settings.whereSet(ChassisSettings.databaseUrl)
   if (Option.isSome(given)) return { url: given.value, failure: Effect.never, row: databaseRow(given.value, "yours") }
 
+  const port = yield* Settings.postgresPort.read
+  const running = embeddedUrl(port, credentials)
+  // Our password opens it, so it is our data that another `npm start` or `npm run dev:…` has up already.
+  if (yield* Databases.answers(running)) {
+    return { url: running, failure: Effect.never, row: databaseRow(running, "shared") }
+  }
+
   const path = yield* Path.Path
   const logbook = yield* Logbook
   const server = yield* EmbeddedPostgres.make({
     dataDirectory: path.join(options.dataDirectory, "postgres"),
-    port: yield* Settings.postgresPort.read,
+    port,
     password: credentials.superuserPassword,
     durable: true,
     settings: { max_connections: "200" },
     log: (line) => logbook.write("postgres", line)
   })
-  yield* Databases.createDatabase(server.url("postgres"), "ecommerce")
-  const url = server.url("ecommerce")
+  yield* Databases.createDatabase(server.url("postgres"), database)
+  const url = server.url(database)
   return { url, failure: server.failure, row: databaseRow(url, "ready") }
 })
+
+const database = "ecommerce"
+
+const embeddedUrl = (port: number, { superuserPassword }: Credentials.Credentials) =>
+  Redacted.make(`postgres://postgres:${Redacted.value(superuserPassword)}@127.0.0.1:${port}/${database}`)
 
 const databaseRow = (url: Redacted.Redacted<string>, state: string): Row => {
   const { host, pathname } = new URL(Redacted.value(url))
