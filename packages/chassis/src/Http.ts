@@ -8,7 +8,7 @@ import { createServer } from "node:http"
 import * as Problems from "@ecommerce/protocol/GeneralProblems"
 import { contentType as problemContentType } from "@ecommerce/protocol/Problem"
 import { NodeHttpServer } from "@effect/platform-node"
-import { ByteSize, Cause, Effect, Layer, Predicate, type Types } from "effect"
+import { ByteSize, Cause, Effect, Layer, Predicate, Result, type Types } from "effect"
 import {
   HttpIncomingMessage,
   HttpRouter,
@@ -127,6 +127,7 @@ const problemOf = (
   if (HttpServerError.isHttpServerError(error)) {
     const { reason } = error
     if (reason._tag === "RouteNotFound") {
+      if (!isDecodable(request.url)) return HttpServerRespondable.toResponse(new Problems.MalformedRequest())
       const methods = allowed(request)
       if (methods.length === 0) return HttpServerRespondable.toResponse(new Problems.UnknownRoute())
       return Effect.map(
@@ -170,24 +171,23 @@ const headersOfStatus: Readonly<Record<number, Readonly<Record<string, string>>>
   503: { "retry-after": "1" }
 }
 
+const isDecodable = (url: string) => Result.isSuccess(Result.try(() => decodeURI(url)))
+
+/** What the API takes at an address that it knows, for a request with another method. */
 const allowedMethods = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   api: HttpApi.HttpApi<Id, Groups>
 ): AllowedMethods => {
-  const known: Array<{ readonly method: string; readonly pattern: RegExp }> = []
-  HttpApi.reflect(api, {
-    onGroup: () => {},
-    onEndpoint: ({ endpoint }) => {
-      known.push({
-        method: endpoint.method,
-        pattern: new RegExp(`^${endpoint.path.replaceAll(/:[^/]+/g, "[^/]+")}/?$`)
-      })
-    }
-  })
-  for (const path of ["/docs", "/openapi.json", "/health", "/health/live", "/health/ready"]) {
-    known.push({ method: "GET", pattern: new RegExp(`^${path}$`) })
-  }
+  const known: Array<{ readonly method: string; readonly segments: ReadonlyArray<string> }> = []
+  const learn = (method: string, path: string) => known.push({ method, segments: segmentsOf(path) })
+  HttpApi.reflect(api, { onGroup: () => {}, onEndpoint: ({ endpoint }) => learn(endpoint.method, endpoint.path) })
+  for (const path of ["/docs", "/openapi.json", "/health", "/health/live", "/health/ready"]) learn("GET", path)
   return (request) => {
-    const [path = "/"] = request.url.split("?")
-    return known.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method)
+    const asked = segmentsOf(request.url.split("?")[0] ?? "/")
+    return known.filter(({ segments }) => matches(segments, asked)).map(({ method }) => method)
   }
 }
+
+const segmentsOf = (path: string) => path.split("/").filter((segment) => segment !== "")
+
+const matches = (route: ReadonlyArray<string>, asked: ReadonlyArray<string>) =>
+  route.length === asked.length && route.every((segment, place) => segment.startsWith(":") || segment === asked[place])

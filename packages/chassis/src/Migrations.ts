@@ -12,6 +12,7 @@ import { Effect, FileSystem, Path, Schema } from "effect"
 import type { SqlError } from "effect/sql"
 
 import * as Database from "./Database.ts"
+import { roleOf, schemaOf } from "./Names.ts"
 import { rowsOf } from "./Sets.ts"
 import { StartupError } from "./StartupError.ts"
 
@@ -21,9 +22,6 @@ export interface Migration {
   readonly checksum: string
   readonly statements: ReadonlyArray<string>
 }
-
-/** `edge-api` keeps its tables in the schema `edge_api`. */
-export const schemaOf = (service: string) => service.replaceAll("-", "_")
 
 const Applied = Schema.Struct({ name: Schema.String, checksum: Schema.String })
 const appliedRows = rowsOf(Applied)
@@ -79,15 +77,17 @@ export const apply = Effect.fn("Migrations.apply")(function* (migrations: Readon
 
   const lock = sql`SELECT pg_advisory_xact_lock(hashtext(${`migrations of ${service}`}))`
 
+  // The service itself may look at its ledger and not touch it.
   yield* sql.withTransaction(
-    Effect.andThen(
+    Effect.all([
       lock,
       sql`CREATE TABLE IF NOT EXISTS ${ledger} (
         name text PRIMARY KEY,
         checksum text NOT NULL,
         applied_at timestamptz NOT NULL DEFAULT now()
-      )`
-    )
+      )`,
+      sql`REVOKE INSERT, UPDATE, DELETE ON ${ledger} FROM ${sql(roleOf(service))}`
+    ])
   )
 
   const applyOne = Effect.fn("Migrations.applyOne")(function* (migration: Migration) {

@@ -8,16 +8,13 @@
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Option, Redacted } from "effect"
 
-import { schemaOf } from "./Migrations.ts"
+import { roleOf, schemaOf } from "./Names.ts"
 
 export interface Tenant {
   readonly service: string
   /** None leaves it as it is. */
   readonly password: Option.Option<Redacted.Redacted<string>>
 }
-
-/** The prefix keeps us from taking over a role of somebody else's on a shared server. */
-export const roleOf = (service: string) => `ecommerce_${schemaOf(service)}`
 
 const roleSettings = (service: string) => ({
   search_path: schemaOf(service),

@@ -3,6 +3,7 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer, Schema } from "effect"
+import type { SqlError } from "effect/sql"
 
 import { Health } from "./Health.ts"
 import * as Migrations from "./Migrations.ts"
@@ -21,7 +22,7 @@ export const layer = (service: string) =>
 
       yield* health.register({
         name: "database",
-        run: Effect.asVoid(Effect.mapError(sql`SELECT 1`, () => "cannot be reached"))
+        run: Effect.asVoid(Effect.mapError(sql`SELECT 1`, whyNot))
       })
 
       yield* health.register({
@@ -34,3 +35,7 @@ export const layer = (service: string) =>
       })
     })
   )
+
+/** In words that may leave the service: neither addresses nor names. */
+const whyNot = (error: SqlError.SqlError) =>
+  error.reason._tag === "AuthenticationError" ? "refuses our role or its password" : "cannot be reached"

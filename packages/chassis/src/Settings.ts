@@ -114,7 +114,7 @@ export const serviceTokens = setting({
 
 const ServiceTokens = Schema.String.pipe(
   Schema.decodeTo(Schema.Array(Schema.String.check(Schema.isMinLength(16))).check(Schema.isMinLength(1)), {
-    decode: SchemaGetter.split(),
+    decode: SchemaGetter.transform((text: string) => text.split(",").map((token) => token.trim())),
     encode: SchemaGetter.transform((tokens: ReadonlyArray<string>) => tokens.join(","))
   })
 )

@@ -11,7 +11,7 @@ import { Health } from "./Health.ts"
 export interface Options {
   /** The pause after a round that went well. */
   readonly every: Duration.Input
-  /** Without a finished round for this long the service is not ready. */
+  /** Without a finished round for this long the service is not ready. Three pauses, and 30 seconds at the least, unless told. */
   readonly stalledAfter?: Duration.Input
 }
 
@@ -19,7 +19,10 @@ export const layer = <E, R>(name: string, round: Effect.Effect<void, E, R>, opti
   Layer.effectDiscard(
     Effect.gen(function* () {
       const health = yield* Health
-      const stalledAfter = Duration.fromInputUnsafe(options.stalledAfter ?? "30 seconds")
+      const pause = Duration.fromInputUnsafe(options.every)
+      const stalledAfter = Duration.fromInputUnsafe(
+        options.stalledAfter ?? Duration.max(Duration.times(pause, 3), Duration.seconds(30))
+      )
       const lastRound = yield* Ref.make(yield* Clock.currentTimeMillis)
 
       yield* health.register({
@@ -45,7 +48,7 @@ export const layer = <E, R>(name: string, round: Effect.Effect<void, E, R>, opti
         ),
         Effect.sandbox,
         Effect.retry({ schedule: backoff, while: (cause) => !Cause.hasInterruptsOnly(cause) }),
-        Effect.andThen(Effect.sleep(options.every)),
+        Effect.andThen(Effect.sleep(pause)),
         Effect.forever,
         Effect.forkScoped
       )

@@ -87,6 +87,16 @@ layer(TestService.layer(definition, settings).pipe(Layer.provideMerge(TestDataba
     })
   )
 
+  it.effect("knows an address that only looks like one of its own, and one that cannot be read", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* answerTo(HttpClientRequest.delete("/openapiXjson"))).status, 404)
+      assert.strictEqual((yield* answerTo(HttpClientRequest.delete("/things/1/2"))).status, 404)
+      const unreadable = yield* answerTo(HttpClientRequest.get("/things/%zz"))
+      assert.strictEqual(unreadable.status, 400)
+      assert.containSubset(yield* problemIn(unreadable), { error: "malformed_request" })
+    })
+  )
+
   it.effect("takes a body of 256 KiB and refuses a longer one with 413 and a body that says so", () =>
     Effect.gen(function* () {
       const bodyOf = (bytes: number) => `{"count":1,"text":"${"a".repeat(bytes - 21)}"}`

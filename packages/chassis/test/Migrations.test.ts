@@ -143,6 +143,10 @@ describe("a service's role", () => {
           assert.include(yield* refusal("DROP TABLE counters"), "must be owner of table counters")
           assert.include(yield* refusal("CREATE TABLE more (id int)"), "permission denied for schema post_office")
           assert.include(yield* refusal("CREATE TABLE public.more (id int)"), "permission denied for schema public")
+          assert.include(
+            yield* refusal("DELETE FROM schema_migrations"),
+            "permission denied for table schema_migrations"
+          )
           assert.include(yield* refusal("SELECT pg_sleep(20)"), "statement timeout")
           const limits =
             yield* sql`SELECT current_setting('transaction_timeout') AS transaction, current_setting('lock_timeout') AS lock`

@@ -17,7 +17,7 @@ export type ProductId = typeof ProductId.Type
 const Name = Text.check(Schema.isBetweenLength(1, 255))
 const Sku = Schema.String.check(
   Schema.isBetweenLength(1, 100),
-  Schema.isPattern(/^[A-Za-z0-9._-]*$/, { expected: "only letters, digits, dots, underscores and hyphens" })
+  Schema.isPattern(/^[A-Za-z0-9._-]*$/u, { expected: "only letters, digits, dots, underscores and hyphens" })
 )
 const PriceCents = Int4.check(Schema.isGreaterThan(0))
 const Quantity = Int4.check(Schema.isGreaterThanOrEqualTo(0))

@@ -4,7 +4,7 @@
 import { Context, Effect, Schema, SchemaIssue, SchemaTransformation } from "effect"
 import { HttpApi, HttpApiMiddleware } from "effect/http-api"
 
-import { type FieldIssue, NumberOutOfRange, ValidationFailed } from "./GeneralProblems.ts"
+import { type FieldIssue, InternalError, NumberOutOfRange, Unavailable, ValidationFailed } from "./GeneralProblems.ts"
 
 const largestInt4 = 2_147_483_647
 const outOfRange = `Expected a value between ${-largestInt4 - 1} and ${largestInt4}`
@@ -32,9 +32,14 @@ export const strictParsing = Context.make(HttpApi.ParseOptions, { errors: "all" 
   Context.add(HttpApi.PayloadParseOptions, { errors: "all", onExcessProperty: "error" })
 )
 
-/** Put on every API: turns failures to decode a request into {@link ValidationFailed} or {@link NumberOutOfRange}. */
+/**
+ * Put on every API: turns failures to decode a request into {@link ValidationFailed} or {@link NumberOutOfRange}.
+ *
+ * It also declares what any endpoint may answer when something fails behind it, so that documents and derived clients
+ * know those problems too.
+ */
 export class Validation extends HttpApiMiddleware.Service<Validation>()("@ecommerce/protocol/Validation", {
-  error: [ValidationFailed, NumberOutOfRange]
+  error: [ValidationFailed, NumberOutOfRange, InternalError, Unavailable]
 }) {
   static readonly layer = HttpApiMiddleware.layerSchemaErrorTransform(Validation, (error) => {
     // Our own answer did not match its schema: a bug of ours, not of the caller's.

@@ -3,7 +3,8 @@
  */
 import * as Database from "@ecommerce/chassis/Database"
 import * as Migrations from "@ecommerce/chassis/Migrations"
-import { provision, roleOf } from "@ecommerce/chassis/Provision"
+import { roleOf, schemaOf } from "@ecommerce/chassis/Names"
+import { provision } from "@ecommerce/chassis/Provision"
 import { StartupError } from "@ecommerce/chassis/StartupError"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, type Option, Redacted } from "effect"
@@ -19,7 +20,7 @@ export interface Options {
   readonly services: ReadonlyArray<string>
 }
 
-export const all: ReadonlyArray<string> = topology.map(({ place }) => place.name)
+export const all: ReadonlyArray<string> = topology.map(({ name }) => name)
 
 /** Makes schemas and roles, and applies what is missing of the migrations. Answers what it applied. */
 export const prepare = Effect.fn("Databases.prepare")(function* ({ passwordOf, services, url }: Options) {
@@ -41,7 +42,7 @@ export const answers = (url: Redacted.Redacted<string>) =>
 export const clear = (url: Redacted.Redacted<string>) =>
   Effect.gen(function* () {
     const sql = yield* PgClient.PgClient
-    yield* Effect.forEach(all, (service) => sql`DROP SCHEMA IF EXISTS ${sql(Migrations.schemaOf(service))} CASCADE`)
+    yield* Effect.forEach(all, (service) => sql`DROP SCHEMA IF EXISTS ${sql(schemaOf(service))} CASCADE`)
   }).pipe(administering(url))
 
 export const createDatabase = (url: Redacted.Redacted<string>, name: string) =>

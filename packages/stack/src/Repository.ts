@@ -13,7 +13,7 @@ export const root = Effect.gen(function* () {
 export const makeFolder = Effect.fn("Repository.makeFolder")(function* (directory: string) {
   const fileSystem = yield* FileSystem.FileSystem
   yield* Effect.mapError(
-    fileSystem.makeDirectory(directory, { recursive: true }),
+    fileSystem.makeDirectory(directory, { recursive: true, mode: 0o700 }),
     () => new StartupError({ message: `The folder ${directory} cannot be made: choose another with DATA_DIRECTORY.` })
   )
 })

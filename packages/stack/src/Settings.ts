@@ -24,6 +24,12 @@ export const deathWindow = Settings.duration(
   "The time in which the supervisor counts the deaths of a service."
 )
 
+export const startTimeout = Settings.duration(
+  "SERVICE_START_TIMEOUT",
+  "60 seconds",
+  "How long a service may take to become ready when npm start starts it."
+)
+
 /** A setting that is looked at only where it is set. */
 export const whereSet = <A>(setting: Settings.Setting<A>) =>
   Effect.gen(function* () {

@@ -3,22 +3,21 @@
  */
 import * as ChassisSettings from "@ecommerce/chassis/Settings"
 import { StartupError } from "@ecommerce/chassis/StartupError"
-import { Effect, Option, Path, Redacted } from "effect"
+import type { Place } from "@ecommerce/contracts/Place"
+import { Effect, Option, Path, Redacted, Ref } from "effect"
 import { HttpClient } from "effect/http"
 
 import * as Credentials from "./Credentials.ts"
 import * as Databases from "./Databases.ts"
-import { EmbeddedPostgres } from "./EmbeddedPostgres.ts"
 import { claimPort } from "./EmbeddedPostgres/Port.ts"
-import { Logbook } from "./Logbook.ts"
 import * as Repository from "./Repository.ts"
 import * as Settings from "./Settings.ts"
+import * as StackDatabase from "./StackDatabase.ts"
 import { Supervisor } from "./Supervisor.ts"
-import type { StackService } from "./topology.ts"
 import type { Row } from "./Welcome.ts"
 
 export interface Options {
-  readonly services: ReadonlyArray<StackService>
+  readonly services: ReadonlyArray<Place>
   readonly dataDirectory: string
   /** Begin with an empty database. */
   readonly fresh: boolean
@@ -31,8 +30,8 @@ export const start = Effect.fn("Stack.start")(function* (options: Options) {
   const credentials = yield* Credentials.load(options.dataDirectory)
   yield* refuseTakenPorts(options.services)
 
-  const database = yield* startDatabase(options, credentials)
-  if (options.fresh) yield* Databases.clear(database.url)
+  const database = yield* StackDatabase.open(options.dataDirectory, credentials)
+  if (options.fresh) yield* empty(database)
   yield* Databases.prepare({
     url: database.url,
     services: Databases.all,
@@ -40,101 +39,107 @@ export const start = Effect.fn("Stack.start")(function* (options: Options) {
   })
 
   const supervisor = yield* Supervisor
-  const rows = yield* Effect.forEach(options.services, (service) =>
-    startService(service, options, credentials, database.url)
-  )
-  return { rows: [...rows, database.row], failure: Effect.raceFirst(supervisor.failure, database.failure) }
+  const rows = yield* Effect.forEach(options.services, (place) => startService(place, options, credentials, database))
+  return { rows: [...rows, rowOf(database)], failure: Effect.raceFirst(supervisor.failure, database.failure) }
 })
 
-const startDatabase = Effect.fn("Stack.startDatabase")(function* (
-  options: Options,
-  credentials: Credentials.Credentials
-) {
-  const given = yield* Settings.whereSet(ChassisSettings.databaseUrl)
-  if (Option.isSome(given)) return { url: given.value, failure: Effect.never, row: databaseRow(given.value, "yours") }
+/** Only what `npm start` made is thrown away by `npm start`. */
+const empty = ({ state, url }: StackDatabase.StackDatabase) =>
+  state === "ready"
+    ? Databases.clear(url)
+    : new StartupError({ message: `--fresh empties only the embedded database, when no other npm start uses it.` })
 
-  const port = yield* Settings.postgresPort.read
-  const running = embeddedUrl(port, credentials)
-  // Our password opens it, so it is our data that another `npm start` or `npm run dev:…` has up already.
-  if (yield* Databases.answers(running)) {
-    return { url: running, failure: Effect.never, row: databaseRow(running, "shared") }
-  }
-
-  const path = yield* Path.Path
-  const logbook = yield* Logbook
-  const server = yield* EmbeddedPostgres.make({
-    dataDirectory: path.join(options.dataDirectory, "postgres"),
-    port,
-    password: credentials.superuserPassword,
-    durable: true,
-    settings: { max_connections: "200" },
-    log: (line) => logbook.write("postgres", line)
-  })
-  yield* Databases.createDatabase(server.url("postgres"), database)
-  const url = server.url(database)
-  return { url, failure: server.failure, row: databaseRow(url, "ready") }
-})
-
-const database = "ecommerce"
-
-const embeddedUrl = (port: number, { superuserPassword }: Credentials.Credentials) =>
-  Redacted.make(`postgres://postgres:${Redacted.value(superuserPassword)}@127.0.0.1:${port}/${database}`)
-
-const databaseRow = (url: Redacted.Redacted<string>, state: string): Row => {
+const rowOf = ({ state, url }: StackDatabase.StackDatabase): Row => {
   const { host, pathname } = new URL(Redacted.value(url))
   return { service: "postgres", url: `${host}${pathname}`, docs: "", state }
 }
 
 const startService = Effect.fn("Stack.startService")(function* (
-  { place }: StackService,
+  place: Place,
   options: Options,
   credentials: Credentials.Credentials,
-  administrator: Redacted.Redacted<string>
+  database: StackDatabase.StackDatabase
 ) {
   const supervisor = yield* Supervisor
   const path = yield* Path.Path
-  const client = yield* HttpClient.HttpClient
   const program = path.join(yield* Repository.root, "services", place.name, "src", "main.ts")
   const url = yield* urlOf(place)
-  const token = yield* Settings.whereSet(ChassisSettings.serviceTokens)
-  const environment = {
-    DATABASE_URL: Redacted.value(Databases.urlOf(administrator, place.name, credentials.passwordOf(place.name))),
-    ...(Option.isNone(token) ? { SERVICE_TOKEN: Redacted.value(credentials.serviceToken) } : {}),
-    ...(process.stdout.isTTY ? { LOG_FORMAT: "pretty" } : {})
-  }
-  const isReady = client
-    .get(`${url}/health/ready`)
+  const patience = yield* Settings.startTimeout.read
+  const lastAnswer = yield* Ref.make("no answer")
+  yield* supervisor
+    .start({
+      name: place.name,
+      command: process.execPath,
+      args: options.watch ? ["--watch", "--watch-preserve-output", program] : [program],
+      env: yield* environmentOf(place, credentials, database.url),
+      isReady: yield* readinessOf(url, lastAnswer)
+    })
     .pipe(
-      Effect.timeout("2 seconds"),
-      Effect.match({ onFailure: () => false, onSuccess: (answer) => answer.status === 200 })
+      Effect.timeoutOrElse({
+        duration: patience,
+        orElse: () =>
+          Effect.flatMap(
+            Ref.get(lastAnswer),
+            (said) =>
+              new StartupError({
+                message: `${place.name} is not ready after SERVICE_START_TIMEOUT; ${url}/health says: ${said}`
+              })
+          )
+      })
     )
-  yield* supervisor.start({
-    name: place.name,
-    command: process.execPath,
-    args: options.watch ? ["--watch", "--watch-preserve-output", program] : [program],
-    env: environment,
-    isReady
-  })
   return { service: place.name, url, docs: `${url}/docs`, state: "ready" } satisfies Row
 })
 
-export const urlOf = (place: ChassisSettings.Place) =>
-  Effect.map(ChassisSettings.servicePort(place).read, (port) => `http://localhost:${port}`)
+/** What a service gets of the stack, where the user has not set it. */
+const environmentOf = Effect.fn("Stack.environmentOf")(function* (
+  place: Place,
+  credentials: Credentials.Credentials,
+  administrator: Redacted.Redacted<string>
+) {
+  const token = yield* Settings.whereSet(ChassisSettings.serviceTokens)
+  const format = yield* ChassisSettings.logFormat.read
+  return {
+    DATABASE_URL: Redacted.value(Databases.urlOf(administrator, place.name, credentials.passwordOf(place.name))),
+    ...(Option.isNone(token) ? { SERVICE_TOKEN: Redacted.value(credentials.serviceToken) } : {}),
+    // The service writes into a pipe and cannot see the terminal that its lines end up on.
+    ...(format === "auto" && process.stdout.isTTY ? { LOG_FORMAT: "pretty" } : {})
+  }
+})
+
+const readinessOf = Effect.fn("Stack.readinessOf")(function* (url: string, lastAnswer: Ref.Ref<string>) {
+  const client = yield* HttpClient.HttpClient
+  return client.get(`${url}/health/ready`).pipe(
+    Effect.timeout("2 seconds"),
+    Effect.tap((answer) => Effect.flatMap(answer.text, (text) => Ref.set(lastAnswer, text))),
+    Effect.match({ onFailure: () => false, onSuccess: (answer) => answer.status === 200 })
+  )
+})
+
+/** Where a person and the supervisor reach a service; one that listens on all addresses is at localhost too. */
+export const urlOf = Effect.fn("Stack.urlOf")(function* (place: Place) {
+  const port = yield* ChassisSettings.servicePort(place).read
+  const host = yield* ChassisSettings.host.read
+  return `http://${["127.0.0.1", "0.0.0.0", "::"].includes(host) ? "localhost" : host}:${port}`
+})
 
 /** All at once and before anything starts, so that nobody has to find them out one by one. */
-const refuseTakenPorts = Effect.fn("Stack.refuseTakenPorts")(function* (services: ReadonlyArray<StackService>) {
+const refuseTakenPorts = Effect.fn("Stack.refuseTakenPorts")(function* (services: ReadonlyArray<Place>) {
   const host = yield* ChassisSettings.host.read
-  const taken = yield* Effect.filter(services, ({ place }) =>
-    Effect.flatMap(ChassisSettings.servicePort(place).read, (port) =>
-      Effect.match(claimPort(port, host), { onFailure: () => true, onSuccess: () => false })
-    )
-  )
-  if (taken.length === 0) return
-  const ports = yield* Effect.forEach(taken, ({ place }) => {
+  const ports = yield* Effect.forEach(services, (place) => {
     const setting = ChassisSettings.servicePort(place)
-    return Effect.map(setting.read, (port) => `${port} (${setting.key})`)
+    return Effect.map(setting.read, (port) => ({ port, key: setting.key }))
   })
-  return yield* new StartupError({
-    message: `Taken by another process: port ${ports.join(", port ")}. Stop it, or set the port to another one.`
-  })
+  const unset = ports.find(({ port }) => port === 0)
+  if (unset !== undefined) {
+    return yield* new StartupError({ message: `npm start has to know the port: set ${unset.key} to one above 0.` })
+  }
+  const taken = yield* Effect.filter(ports, ({ port }) =>
+    Effect.match(claimPort(port, host), { onFailure: () => true, onSuccess: () => false })
+  )
+  if (taken.length > 0) {
+    const list = taken.map(({ key, port }) => `port ${port} (${key})`).join(", ")
+    return yield* new StartupError({
+      message: `Taken by another process: ${list}. Stop it, or set the port to another one.`
+    })
+  }
 })

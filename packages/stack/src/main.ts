@@ -24,7 +24,7 @@ const flags = {
   ),
   only: Flag.Literals(
     "only",
-    topology.map(({ place }) => place.name)
+    topology.map(({ name }) => name)
   ).pipe(Flag.withDescription("Start this service alone"), Flag.optional)
 }
 
@@ -35,7 +35,7 @@ const run = Effect.fn("main.run")(function* (options: {
 }) {
   const path = yield* Path.Path
   const dataDirectory = path.resolve(yield* Repository.root, yield* Settings.dataDirectory.read)
-  const services = topology.filter(({ place }) => Option.isNone(options.only) || options.only.value === place.name)
+  const services = topology.filter(({ name }) => Option.isNone(options.only) || options.only.value === name)
 
   return yield* Effect.gen(function* () {
     const logbook = yield* Logbook

@@ -6,9 +6,4 @@
 import { inventory } from "@ecommerce/contracts/Inventory"
 import type { Place } from "@ecommerce/contracts/Place"
 
-export interface StackService {
-  readonly place: Place
-  readonly about: string
-}
-
-export const topology: ReadonlyArray<StackService> = [{ place: inventory, about: "products, stock and reservations" }]
+export const topology: ReadonlyArray<Place> = [inventory]

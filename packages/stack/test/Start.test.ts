@@ -123,6 +123,21 @@ describe("npm start", () => {
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
 
+  it.live("shares its database with a second one on other ports, which ends when the database is gone", () =>
+    Effect.gen(function* () {
+      const place = yield* emptyPlace
+      const first = yield* startAndWait(place)
+      const elsewhere = { ...place, inventoryPort: (yield* emptyPlace).inventoryPort }
+      const second = yield* startAndWait(place, [], { INVENTORY_PORT: String(elsewhere.inventoryPort) })
+      assert.strictEqual(yield* createProduct(elsewhere), 201)
+      assert.strictEqual(yield* createProduct(place), 409)
+      yield* first.signal("SIGTERM")
+      assert.strictEqual(yield* Effect.timeout(first.exitCode, "20 seconds"), 0)
+      assert.strictEqual(yield* Effect.timeout(second.exitCode, "40 seconds"), 1)
+      assert.include(yield* second.printed, "the other npm start that ran it has ended")
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
   it.live("uses the server of DATABASE_URL where it is set, and starts none", () =>
     Effect.gen(function* () {
       const place = yield* emptyPlace
@@ -182,6 +197,27 @@ describe("npm start says in one sentence, with exit code 1 and no stack trace,",
       assert.include(printed, expected)
       assert.strictEqual(printed.split("\n").length, 1)
     }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
+  it.live("that a service does not become ready, and what it lacks", () =>
+    Effect.gen(function* () {
+      const printed = yield* sentence(yield* emptyPlace, {
+        INVENTORY_DATABASE_URL: "postgres://a:b@127.0.0.1:9/shop",
+        SERVICE_START_TIMEOUT: "3 seconds"
+      })
+      assert.include(printed, "inventory is not ready after SERVICE_START_TIMEOUT")
+      assert.include(printed, '"database":"cannot be reached"')
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
+  it.live("that it does not throw away what is not its own", () =>
+    Effect.gen(function* () {
+      const database = yield* TestDatabase
+      const printed = yield* sentence(yield* emptyPlace, { DATABASE_URL: Redacted.value(database.administratorUrl) }, [
+        "--fresh"
+      ])
+      assert.include(printed, "--fresh empties only the embedded database")
+    }).pipe(Effect.scoped, Effect.provide(platform), Effect.provide(TestDatabase.layerOwnServer))
   )
 
   it.live("that a flag is unknown", () =>

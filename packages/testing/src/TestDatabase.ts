@@ -4,6 +4,7 @@
 import { randomBytes } from "node:crypto"
 
 import * as Database from "@ecommerce/chassis/Database"
+import { roleOf } from "@ecommerce/chassis/Names"
 import * as Databases from "@ecommerce/stack/Databases"
 import { EmbeddedPostgres } from "@ecommerce/stack/EmbeddedPostgres"
 import { NodeServices } from "@effect/platform-node"
@@ -58,6 +59,14 @@ const makeFrom = Effect.fn("TestDatabase.make")(function* (shared: SharedPostgre
   yield* Effect.acquireRelease(
     onServer((server) => server`CREATE DATABASE ${server(name)} TEMPLATE ${server(template)}`.unprepared),
     () => onServer((server) => server`DROP DATABASE ${server(name)} WITH (FORCE)`.unprepared)
+  )
+  // The rights to connect are not copied with the template.
+  yield* onServer((server) => server`REVOKE ALL ON DATABASE ${server(name)} FROM PUBLIC`.unprepared)
+  yield* onServer((server) =>
+    Effect.forEach(
+      Object.keys(shared.passwords),
+      (service) => server`GRANT CONNECT ON DATABASE ${server(name)} TO ${server(roleOf(service))}`.unprepared
+    )
   )
   const url = new URL(shared.administratorUrl)
   url.pathname = `/${name}`

@@ -1,6 +1,6 @@
 import * as Database from "@ecommerce/chassis/Database"
 import * as Migrations from "@ecommerce/chassis/Migrations"
-import { roleOf } from "@ecommerce/chassis/Provision"
+import { roleOf, schemaOf } from "@ecommerce/chassis/Names"
 import * as Databases from "@ecommerce/stack/Databases"
 import { NodeServices } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
@@ -53,7 +53,7 @@ layer(TestDatabase.layer)("a test database", (it) => {
     Effect.gen(function* () {
       const { administrator } = yield* TestDatabase
       const migrations = yield* Migrations.read(yield* Migrations.directory, service)
-      const ledger = administrator(`${Migrations.schemaOf(service)}.schema_migrations`)
+      const ledger = administrator(`${schemaOf(service)}.schema_migrations`)
       const applied = yield* administrator<{ name: string }>`SELECT name FROM ${ledger} ORDER BY name`
       assert.deepStrictEqual(
         applied.map(({ name }) => name),
@@ -103,7 +103,7 @@ layer(TestDatabase.layer)("a test database", (it) => {
       const sql = yield* PgClient.PgClient
       const [session] = yield* sql`SELECT current_user AS role, current_schema AS schema, current_database() AS name`
       const { name } = yield* TestDatabase
-      assert.deepStrictEqual(session, { role: roleOf(service), schema: Migrations.schemaOf(service), name })
+      assert.deepStrictEqual(session, { role: roleOf(service), schema: schemaOf(service), name })
     }).pipe(Effect.provide(loggedInAs(service)))
   )
 

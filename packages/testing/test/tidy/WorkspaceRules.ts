@@ -9,7 +9,7 @@ import type { Rule } from "./Rule.ts"
 import * as Source from "./Source.ts"
 import * as Tree from "./Tree.ts"
 
-const placed = new Set(topology.map(({ place }) => place.name))
+const placed = new Set(topology.map(({ name }) => name))
 
 const readmes: Rule = {
   title: "Every package and every service has a README.",
