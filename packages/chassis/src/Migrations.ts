@@ -1,19 +1,19 @@
 /**
  * Plain SQL files under `migrations/<service>/`, applied once each and in the order of their numbers.
  *
- * A statement ends with `;` and a blank line. Each file runs in a transaction of its own, under a lock of its service,
+ * A statement ends with `;` and a blank line; `\ir other.sql` includes another file. Each file runs in a transaction of its own, under a lock of its service,
  * together with the row that records it and its checksum: any number of processes may start together, and a file that
  * fails leaves nothing behind. A file that was edited after it was applied is refused.
  */
 import { createHash } from "node:crypto"
 
+import { rowsOf } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
-import { Effect, FileSystem, Path, Schema } from "effect"
+import { Effect, FileSystem, Path, type PlatformError, Schema } from "effect"
 import type { SqlError } from "effect/sql"
 
 import * as Database from "./Database.ts"
 import { roleOf, schemaOf } from "./Names.ts"
-import { rowsOf } from "./Sets.ts"
 import { StartupError } from "./StartupError.ts"
 
 export interface Migration {
@@ -45,7 +45,7 @@ export const read = Effect.fn("Migrations.read")(
       })
     }
     return yield* Effect.forEach(names.toSorted(), (name) =>
-      Effect.map(fileSystem.readFileString(path.join(folder, service, name)), (content): Migration => ({
+      Effect.map(readFile(path.join(folder, service, name)), (content): Migration => ({
         service,
         name,
         checksum: createHash("sha256").update(content).digest("hex"),
@@ -58,6 +58,22 @@ export const read = Effect.fn("Migrations.read")(
     (error) => new StartupError({ message: `The migrations cannot be read: ${error.message}` })
   )
 )
+
+/** The file with what it includes: a line `\\ir other.sql` stands for that file beside it, as it does in psql. */
+const readFile: (
+  file: string
+) => Effect.Effect<string, PlatformError.PlatformError, FileSystem.FileSystem | Path.Path> = Effect.fn(
+  "Migrations.readFile"
+)(function* (file: string) {
+  const fileSystem = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const lines = (yield* fileSystem.readFileString(file)).split("\n")
+  const included = yield* Effect.forEach(lines, (line) => {
+    const [, other] = /^\\ir\s+(\S+)\s*$/u.exec(line) ?? []
+    return other === undefined ? Effect.succeed(line) : readFile(path.join(path.dirname(file), other))
+  })
+  return included.join("\n")
+})
 
 const toStatements = (content: string) =>
   content

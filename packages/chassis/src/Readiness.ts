@@ -1,3 +1,4 @@
+import { rowsOf } from "@ecommerce/sets/Sets"
 /**
  * The checks that every service with a database has: it answers, and its tables are as this code expects them.
  */
@@ -7,7 +8,6 @@ import type { SqlError } from "effect/sql"
 
 import { Health } from "./Health.ts"
 import * as Migrations from "./Migrations.ts"
-import { rowsOf } from "./Sets.ts"
 
 const nameRows = rowsOf(Schema.Struct({ name: Schema.String }))
 

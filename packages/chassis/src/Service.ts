@@ -17,6 +17,7 @@ import * as Program from "./Program.ts"
 import * as Readiness from "./Readiness.ts"
 import * as ServiceTokens from "./ServiceTokens.ts"
 import * as Settings from "./Settings.ts"
+import type { StartupError } from "./StartupError.ts"
 import * as Telemetry from "./Telemetry.ts"
 
 /** What a service's routes and workers may ask of the chassis. */
@@ -43,7 +44,7 @@ export const layer = <E>({ place, routes }: Definition<E>) =>
   )
 
 /** Runs the service as this process, until a signal ends it, or its supervisor goes away. */
-export const run = (definition: Definition<never>) =>
+export const run = (definition: Definition<StartupError>) =>
   Program.run(Effect.raceFirst(Layer.launch(layer(definition)), supervisorGone).pipe(Effect.provide(Settings.layer)))
 
 /** A supervisor holds the other end of our standard input: when it closes, even by a kill -9, nobody watches us any more. */

@@ -6,7 +6,7 @@ import { HttpApi, HttpApiMiddleware } from "effect/http-api"
 
 import { type FieldIssue, InternalError, NumberOutOfRange, Unavailable, ValidationFailed } from "./GeneralProblems.ts"
 
-const largestInt4 = 2_147_483_647
+export const largestInt4 = 2_147_483_647
 const outOfRange = `Expected a value between ${-largestInt4 - 1} and ${largestInt4}`
 
 /** A whole number that a PostgreSQL `integer` can hold. One beyond is refused with 422, never wrapped. */

@@ -3,13 +3,19 @@
  */
 import * as Http from "@ecommerce/chassis/Http"
 import type * as Service from "@ecommerce/chassis/Service"
-import { one, successes } from "@ecommerce/chassis/Sets"
+import type { StartupError } from "@ecommerce/chassis/StartupError"
 import { inventory, InventoryApi } from "@ecommerce/contracts/Inventory"
+import { headerName, respond } from "@ecommerce/protocol/Idempotency"
 import { defaultLimit } from "@ecommerce/protocol/Page"
+import { one, successes } from "@ecommerce/sets/Sets"
 import { Effect, Layer } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 
-import { Products } from "./Products.ts"
+import { IdempotencyKeys } from "./IdempotencyKeys.ts"
+import { availabilityOf, Products } from "./Products.ts"
+import { Reservations } from "./Reservations.ts"
+import { Stock } from "./Stock.ts"
+import { StockLedger } from "./StockLedger.ts"
 
 const products = HttpApiBuilder.group(
   InventoryApi,
@@ -28,8 +34,36 @@ const products = HttpApiBuilder.group(
   })
 )
 
+const stock = HttpApiBuilder.group(
+  InventoryApi,
+  "stock",
+  Effect.fn(function* (handlers) {
+    const stock = yield* Stock
+    const products = yield* Products
+    return handlers.handleAll({
+      adjust: ({ headers, params, payload }) =>
+        Effect.map(one(stock.adjust([{ key: headers[headerName], productId: params.id, change: payload }])), respond),
+      availability: ({ params }) => Effect.map(one(products.find([params.id])), availabilityOf)
+    })
+  })
+)
+
+const reservations = HttpApiBuilder.group(
+  InventoryApi,
+  "reservations",
+  Effect.fn(function* (handlers) {
+    const reservations = yield* Reservations
+    return handlers.handleAll({ get: ({ params }) => one(reservations.find([params.orderId])) })
+  })
+)
+
+/** The nouns of inventory, over a database. */
+export const nouns = Layer.mergeAll(Products.layer, Stock.layer, Reservations.layer, IdempotencyKeys.layerCleaner).pipe(
+  Layer.provideMerge(Layer.mergeAll(StockLedger.layer, IdempotencyKeys.layer))
+)
+
 /** The service as the chassis and the tests run it. */
 export const definition = {
   place: inventory,
-  routes: Http.routes(InventoryApi).pipe(Layer.provide(products), Layer.provide(Products.layer))
-} satisfies Service.Definition<never>
+  routes: Http.routes(InventoryApi).pipe(Layer.provide([products, stock, reservations]), Layer.provide(nouns))
+} satisfies Service.Definition<StartupError>

@@ -4,18 +4,23 @@
  * Every operation takes a set and answers one outcome an item, in the order of the items; one product is a set of one.
  */
 import * as Database from "@ecommerce/chassis/Database"
-import { booleans, integers, type Outcomes, rowsOf, texts, uuids } from "@ecommerce/chassis/Sets"
+import { ProductId } from "@ecommerce/contracts/Ids"
+import { productCreated, productUpdated } from "@ecommerce/contracts/Inventory/Events"
 import {
   DuplicateSku,
   type NewProduct,
   Product,
   type ProductChange,
-  ProductId,
   ProductNotFound,
   type ProductPage
-} from "@ecommerce/contracts/Inventory"
+} from "@ecommerce/contracts/Inventory/Products"
+import type { Availability } from "@ecommerce/contracts/Inventory/Stock"
+import * as Outbox from "@ecommerce/outbox/Outbox"
+import { booleans, integers, type Outcomes, rowsOf, texts, uuids } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, Result, Schema } from "effect"
+
+import { type Adjustment, newAdjustmentId, StockLedger } from "./StockLedger.ts"
 
 export interface ChangeOf {
   readonly id: ProductId
@@ -40,6 +45,7 @@ export class Products extends Context.Service<
     Products,
     Effect.gen(function* () {
       const sql = yield* PgClient.PgClient
+      const ledger = yield* StockLedger
 
       // In the order of the SKUs: two sets that share some would otherwise wait for each other for ever.
       const insert = (products: ReadonlyArray<NewProduct>) =>
@@ -59,8 +65,18 @@ export class Products extends Context.Service<
       const ownersOf = (skus: ReadonlyArray<string>) =>
         ownerRows(sql`SELECT sku, id FROM products WHERE sku = ANY(${texts(skus)})`)
 
+      const insertAndTell = Effect.fn("Products.insertAndTell")(function* (products: ReadonlyArray<NewProduct>) {
+        const created = yield* insert(products)
+        yield* ledger.record(created.filter(({ stockQuantity }) => stockQuantity > 0).map(initialStock))
+        yield* Outbox.append(
+          created.map((data) => productCreated.of({ subject: data.id, version: data.version, data }))
+        )
+        return created
+      })
+
       const create = Effect.fn("Products.create")(function* (products: ReadonlyArray<NewProduct>) {
-        const created = new Map((yield* insert(products)).map((product) => [product.sku, product]))
+        const inserted = yield* inTransaction(insertAndTell(products))
+        const created = new Map(inserted.map((product) => [product.sku, product]))
         // A statement of its own: it has to see what another transaction committed while the insert waited for it.
         const taken = created.size === products.length ? [] : yield* ownersOf(products.map(({ sku }) => sku))
         const owners = new Map(taken.map(({ id, sku }) => [sku, id]))
@@ -71,9 +87,6 @@ export class Products extends Context.Service<
           return product === undefined ? duplicateOf(owners, sku) : Result.succeed(product)
         })
       }, Database.dies)
-
-      const lock = (ids: ReadonlyArray<ProductId>) =>
-        sql`SELECT FROM products WHERE id = ANY(${uuids(ids)}) ORDER BY id FOR NO KEY UPDATE`
 
       const update = (changes: ReadonlyArray<ChangeOf>) =>
         productRows(sql`
@@ -91,10 +104,18 @@ export class Products extends Context.Service<
           WHERE products.id = input.id
           RETURNING products.*`)
 
+      const updateAndTell = Effect.fn("Products.updateAndTell")(function* (changes: ReadonlyArray<ChangeOf>) {
+        yield* ledger.lock(changes.map(({ id }) => id))
+        const changed = yield* update(oneChangeEach(changes))
+        yield* Outbox.append(
+          changed.map((data) => productUpdated.of({ subject: data.id, version: data.version, data }))
+        )
+        return changed
+      })
+
       const change = Effect.fn("Products.change")(function* (changes: ReadonlyArray<ChangeOf>) {
         const ids = changes.map(({ id }) => id)
-        const changed = yield* sql.withTransaction(Effect.andThen(lock(ids), update(oneChangeEach(changes))))
-        return inOrderOf(ids, changed)
+        return inOrderOf(ids, yield* inTransaction(updateAndTell(changes)))
       }, Database.dies)
 
       const find = Effect.fn("Products.find")(function* (ids: ReadonlyArray<ProductId>) {
@@ -108,6 +129,9 @@ export class Products extends Context.Service<
         const products = rows.slice(0, limit)
         return { products, nextCursor: rows.length > limit ? (products.at(-1)?.id ?? null) : null }
       }, Database.dies)
+
+      const inTransaction = <A, E>(effect: Effect.Effect<A, E, PgClient.PgClient>) =>
+        Effect.provideService(sql.withTransaction(effect), PgClient.PgClient, sql)
 
       return Products.of({ create, change, find, page })
     })
@@ -123,6 +147,27 @@ const duplicateOf = (owners: ReadonlyMap<string, ProductId>, sku: string) => {
   if (existingProductId === undefined) throw new Error(`The SKU ${sku} was taken, and then nobody had it`)
   return Result.fail(new DuplicateSku({ existingProductId }))
 }
+
+const initialStock = ({ id: productId, stockQuantity, version }: Product): Adjustment => ({
+  id: newAdjustmentId(),
+  productId,
+  kind: "initial",
+  quantity: stockQuantity,
+  before: 0,
+  after: stockQuantity,
+  version,
+  reason: "initial stock",
+  referenceId: null,
+  notes: null
+})
+
+/** What an order can still have of a product. */
+export const availabilityOf = ({ active, id, stockQuantity, version }: Product): Availability => ({
+  productId: id,
+  active,
+  availableQuantity: active ? stockQuantity : 0,
+  version
+})
 
 const firstId = "00000000-0000-0000-0000-000000000000"
 

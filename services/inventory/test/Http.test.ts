@@ -1,4 +1,5 @@
-import { InventoryApi, ProductId } from "@ecommerce/contracts/Inventory"
+import { ProductId } from "@ecommerce/contracts/Ids"
+import { InventoryApi } from "@ecommerce/contracts/Inventory"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import * as TestService from "@ecommerce/testing/TestService"
 import { assert, layer } from "@effect/vitest"

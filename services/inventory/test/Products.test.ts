@@ -1,14 +1,19 @@
-import { successes } from "@ecommerce/chassis/Sets"
-import { type NewProduct, type Product, ProductId } from "@ecommerce/contracts/Inventory"
+import { ProductId } from "@ecommerce/contracts/Ids"
+import type { NewProduct, Product } from "@ecommerce/contracts/Inventory/Products"
+import { successes } from "@ecommerce/sets/Sets"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import * as TestService from "@ecommerce/testing/TestService"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Result, Schema } from "effect"
 
 import { Products } from "../src/Products.ts"
+import { StockLedger } from "../src/StockLedger.ts"
 
-const database = TestDatabase.layer
-const products = Products.layer.pipe(Layer.provide(TestService.database("inventory")), Layer.provideMerge(database))
+const products = Products.layer.pipe(
+  Layer.provide(StockLedger.layer),
+  Layer.provide(TestService.database("inventory")),
+  Layer.provideMerge(TestDatabase.layer)
+)
 
 const unknownId = Schema.decodeSync(ProductId)("019845e1-682f-4b02-a706-3b2422d13aec")
 const named = (sku: string): NewProduct => ({ name: `Product ${sku}`, sku, priceCents: 100, initialStock: 0 })

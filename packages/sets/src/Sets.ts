@@ -16,10 +16,15 @@ export const texts: (values: ReadonlyArray<string | null>) => PgTypes.Parameter 
 export const integers: (values: ReadonlyArray<number | null>) => PgTypes.Parameter = column(PgTypes.OID.int4)
 export const booleans: (values: ReadonlyArray<boolean | null>) => PgTypes.Parameter = column(PgTypes.OID.bool)
 
-/** Runs a statement and decodes its rows: `rowsOf(ProductRow)(sql\`SELECT …\`)`. */
+const bigints = column(PgTypes.OID.int8)
+export const longs = (values: ReadonlyArray<number>): PgTypes.Parameter => bigints(values.map((value) => BigInt(value)))
+export const jsons: (values: ReadonlyArray<unknown>) => PgTypes.Parameter = column(PgTypes.OID.jsonb)
+
+/** Runs a statement and decodes its rows: `rowsOf(ProductRow)(sql\`SELECT …\`)`. A row of another shape is a defect. */
 export const rowsOf = <Row extends Schema.ConstraintDecoder<unknown, never>>(row: Row) => {
   const decode = Schema.decodeUnknownEffect(Schema.Array(row))
-  return <E, R>(statement: Effect.Effect<unknown, E, R>) => Effect.flatMap(statement, decode)
+  return <E, R>(statement: Effect.Effect<unknown, E, R>) =>
+    Effect.flatMap(statement, (rows) => Effect.orDie(decode(rows)))
 }
 
 /** One outcome an item, in the order of the items: that one of them is refused does not spoil the others. */

@@ -1,9 +1,9 @@
-import { InventoryApi, NewProduct, Product, ProductChange } from "@ecommerce/contracts/Inventory"
+import { NewProduct, Product, ProductChange, productsGroup } from "@ecommerce/contracts/Inventory/Products"
 import { Validation } from "@ecommerce/protocol/Validation"
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Exit, Layer, Schema } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
-import { HttpApiBuilder, OpenApi } from "effect/http-api"
+import { HttpApi, HttpApiBuilder, OpenApi } from "effect/http-api"
 
 const decode = (schema: Schema.Codec<unknown, unknown>, value: unknown) => Schema.decodeUnknownExit(schema)(value)
 
@@ -77,7 +77,10 @@ describe("a change of a product", () => {
 })
 
 /** The inventory of a test: it has whatever product it is asked for, and can do nothing else. */
-const handlers = HttpApiBuilder.group(InventoryApi, "products", (handlers) =>
+/** The catalogue alone: what is asked of it here needs no other handlers. */
+class CatalogueApi extends HttpApi.make("catalogue").add(productsGroup).middleware(Validation) {}
+
+const handlers = HttpApiBuilder.group(CatalogueApi, "products", (handlers) =>
   handlers.handleAll({
     create: () => Effect.die("not asked for here"),
     change: () => Effect.die("not asked for here"),
@@ -103,7 +106,7 @@ const handlers = HttpApiBuilder.group(InventoryApi, "products", (handlers) =>
 
 const askFor = Effect.fn(function* (query: string) {
   const { dispose, handler } = HttpRouter.toWebHandler(
-    HttpApiBuilder.layer(InventoryApi).pipe(
+    HttpApiBuilder.layer(CatalogueApi).pipe(
       Layer.provide(handlers),
       Layer.provide([Validation.layer, HttpServer.layerServices])
     ),
@@ -164,7 +167,7 @@ describe("the OpenAPI document", () => {
     paths: Schema.Record(Schema.String, Schema.Record(Schema.String, Operation)),
     components: Schema.Struct({ schemas: Schema.Record(Schema.String, Described) })
   })
-  const document = Schema.decodeUnknownSync(Document)(OpenApi.fromApi(InventoryApi))
+  const document = Schema.decodeUnknownSync(Document)(OpenApi.fromApi(CatalogueApi))
 
   /** What a response says of itself: its status, its content type, and the error codes of its schema. */
   const responsesOf = (method: string, path: string) =>

@@ -1,0 +1,36 @@
+-- Every change of stock leaves a row here; a product's stock is the sum of them.
+CREATE TABLE stock_adjustments (
+  id uuid PRIMARY KEY,
+  product_id uuid NOT NULL REFERENCES products (id),
+  kind text NOT NULL CHECK (kind IN ('initial', 'manual', 'reserve', 'release')),
+  quantity integer NOT NULL CHECK (quantity <> 0),
+  before_quantity integer NOT NULL CHECK (before_quantity >= 0),
+  after_quantity integer NOT NULL CHECK (after_quantity >= 0),
+  reason text NOT NULL,
+  reference_id text,
+  notes text,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  CONSTRAINT adds_up CHECK (after_quantity::bigint = before_quantity::bigint + quantity)
+);
+
+-- For a product's history, newest first; ids are made in the order of time.
+CREATE INDEX stock_adjustments_by_product ON stock_adjustments (product_id, id);
+
+-- What products had before there were adjustments.
+INSERT INTO stock_adjustments (id, product_id, kind, quantity, before_quantity, after_quantity, reason)
+SELECT uuidv7(), id, 'initial', stock_quantity, 0, stock_quantity, 'initial stock'
+FROM products
+WHERE stock_quantity > 0;
+
+-- Requests that must happen once: their first answer, byte for byte. A row without an answer is never committed.
+CREATE TABLE idempotency_keys (
+  route text NOT NULL,
+  key text NOT NULL,
+  digest text NOT NULL,
+  status integer,
+  body text,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (route, key)
+);
+
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);

@@ -1,0 +1,86 @@
+/**
+ * Reservations: stock that is held for an order. Other services reserve and release by command; over HTTP there is only
+ * a look at what became of it.
+ */
+import { Problem } from "@ecommerce/protocol/Problem"
+import { ServiceToken } from "@ecommerce/protocol/ServiceToken"
+import { Int4 } from "@ecommerce/protocol/Validation"
+import { Schema } from "effect"
+import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+
+import { OrderId, ProductId } from "../Ids.ts"
+
+export const ReservationLine = Schema.Struct({
+  productId: ProductId,
+  quantity: Int4.check(Schema.isGreaterThan(0))
+})
+export type ReservationLine = typeof ReservationLine.Type
+
+export const ReserveStock = Schema.Struct({
+  orderId: OrderId,
+  items: Schema.NonEmptyArray(ReservationLine).annotate({ description: "A product on two lines adds up." })
+}).annotate({ identifier: "ReserveStock" })
+export type ReserveStock = typeof ReserveStock.Type
+
+/** What is held for an order: a line a product. */
+export const StockReserved = Schema.Struct({ orderId: OrderId, items: Schema.Array(ReservationLine) })
+export type StockReserved = typeof StockReserved.Type
+
+export const ReleaseStock = Schema.Struct({ orderId: OrderId }).annotate({ identifier: "ReleaseStock" })
+export type ReleaseStock = typeof ReleaseStock.Type
+
+/** What was given back; nothing where nothing was held. */
+export const StockReleased = Schema.Struct({ orderId: OrderId, items: Schema.Array(ReservationLine) })
+export type StockReleased = typeof StockReleased.Type
+
+/** One product that an order cannot have, and why. */
+export const RefusedItem = Schema.Struct({
+  productId: ProductId,
+  reason: Schema.Literals(["insufficient_stock", "inactive_product", "unknown_product"]),
+  requested: Schema.Int,
+  available: Schema.Int
+})
+export type RefusedItem = typeof RefusedItem.Type
+
+/** A definite no: remembered under the order's id, and said again whatever the stock is by then. */
+export class StockRefused extends Schema.TaggedError<StockRefused>()("StockRefused", {
+  orderId: OrderId,
+  items: Schema.Array(RefusedItem)
+}) {}
+
+/** The reservation came after its release: it is refused for good. */
+export class AlreadyReleased extends Schema.TaggedError<AlreadyReleased>()("AlreadyReleased", { orderId: OrderId }) {}
+
+/** The order's id was used for other items before. */
+export class KeyConflict extends Schema.TaggedError<KeyConflict>()("KeyConflict", { orderId: OrderId }) {}
+
+/** PostgreSQL cannot store this item; the others of its set are done. */
+export class BadItem extends Schema.TaggedError<BadItem>()("BadItem", { orderId: OrderId }) {}
+
+export const Reservation = Schema.Struct({
+  orderId: OrderId,
+  state: Schema.Literals(["RESERVED", "REFUSED", "RELEASED"]),
+  items: Schema.Array(ReservationLine),
+  refusal: Schema.NullOr(Schema.Array(RefusedItem)),
+  version: Schema.Int,
+  createdAt: Schema.DateTimeUtc,
+  updatedAt: Schema.DateTimeUtc
+}).annotate({ identifier: "Reservation" })
+export type Reservation = typeof Reservation.Type
+
+export class ReservationNotFound extends Problem<ReservationNotFound>()(
+  "ReservationNotFound",
+  { code: "reservation_not_found", status: 404, title: "Nothing was ever reserved or released for this order." },
+  { orderId: OrderId }
+) {}
+
+export const reservationsGroup = HttpApiGroup.make("reservations")
+  .add(
+    HttpApiEndpoint.get("get", "/reservations/:orderId", {
+      params: { orderId: OrderId },
+      success: Reservation,
+      error: ReservationNotFound
+    })
+  )
+  .middleware(ServiceToken)
+  .annotate(OpenApi.Description, "What is held for orders, for services and operators.")
