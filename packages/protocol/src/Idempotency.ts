@@ -6,9 +6,10 @@
  */
 import { createHash } from "node:crypto"
 
-import { Predicate, Schema } from "effect"
-import { HttpServerResponse } from "effect/http"
+import { Effect, Predicate, Schema } from "effect"
+import { HttpServerRespondable, HttpServerResponse } from "effect/http"
 
+import { FieldIssue } from "./GeneralProblems.ts"
 import { contentType as problemContentType, Problem } from "./Problem.ts"
 
 export const headerName = "idempotency-key"
@@ -23,7 +24,7 @@ export class MissingIdempotencyKey extends Problem<MissingIdempotencyKey>()(
   "MissingIdempotencyKey",
   { code: "missing_idempotency_key", status: 400, title: "This request needs an Idempotency-Key header." },
   {
-    errors: Schema.Array(Schema.Struct({ in: Schema.Literal("header"), field: Schema.String, message: Schema.String }))
+    errors: Schema.Array(FieldIssue)
   }
 ) {}
 
@@ -52,6 +53,10 @@ export const respond = ({ body, replayed, status }: Answer): HttpServerResponse.
     contentType: status < 400 ? "application/json" : problemContentType,
     headers: replayed ? { [replayedHeader]: "true" } : {}
   })
+
+/** The first request with the key holds it: worth another try in a moment. */
+export const tellToRetry = (problem: RequestInProgress) =>
+  Effect.map(HttpServerRespondable.toResponse(problem), HttpServerResponse.setHeader("retry-after", "1"))
 
 /** The same for two values that mean the same. */
 export const digestOf = (value: unknown): string => createHash("sha256").update(canonical(value)).digest("hex")

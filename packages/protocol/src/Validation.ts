@@ -2,11 +2,16 @@
  * How a request that does not match its schema is answered: a problem that names every field at fault.
  */
 import { Context, Effect, Schema, SchemaIssue, SchemaTransformation } from "effect"
+import { HttpServerRespondable } from "effect/http"
 import { HttpApi, HttpApiMiddleware } from "effect/http-api"
 
 import { type FieldIssue, InternalError, NumberOutOfRange, Unavailable, ValidationFailed } from "./GeneralProblems.ts"
+import { headerName, MissingIdempotencyKey } from "./Idempotency.ts"
 
 export const largestInt4 = 2_147_483_647
+/** What Effect says of a member that is not there. */
+const missing = "Missing key"
+
 const outOfRange = `Expected a value between ${-largestInt4 - 1} and ${largestInt4}`
 
 /** A whole number that a PostgreSQL `integer` can hold. One beyond is refused with 422, never wrapped. */
@@ -45,12 +50,16 @@ export class Validation extends HttpApiMiddleware.Service<Validation>()("@ecomme
     // Our own answer did not match its schema: a bug of ours, not of the caller's.
     if (error.kind === "Body" || error.kind === "ResponseHeaders") return Effect.die(error)
     const errors = toFieldIssues(places[error.kind], error.cause)
+    // A code of its own: it is the one mistake that every newcomer makes.
+    if (errors.some(isMissingKey)) return HttpServerRespondable.toResponse(new MissingIdempotencyKey({ errors }))
     const problem = errors.every((issue) => issue.message === outOfRange)
       ? new NumberOutOfRange({ errors })
       : new ValidationFailed({ errors })
     return Effect.fail(problem)
   })
 }
+
+const isMissingKey = ({ field, message }: FieldIssue) => field === headerName && message === missing
 
 const places = { Params: "path", Query: "query", Headers: "header", Payload: "body" } as const
 

@@ -10,7 +10,7 @@
  * - A deadlock or a serialization failure: the whole set once more, a few times, with a pause by chance.
  */
 import { Effect, Predicate, Schedule } from "effect"
-import { SqlError } from "effect/sql"
+import type { SqlError } from "effect/sql"
 
 export interface Operation<Item, Outcome, R> {
   /** One transaction for all of these items, each with a key of its own; one outcome an item, in their order. */

@@ -5,7 +5,7 @@ import * as Http from "@ecommerce/chassis/Http"
 import type * as Service from "@ecommerce/chassis/Service"
 import type { StartupError } from "@ecommerce/chassis/StartupError"
 import { inventory, InventoryApi } from "@ecommerce/contracts/Inventory"
-import { headerName, respond } from "@ecommerce/protocol/Idempotency"
+import { headerName, respond, tellToRetry } from "@ecommerce/protocol/Idempotency"
 import { defaultLimit } from "@ecommerce/protocol/Page"
 import { one, successes } from "@ecommerce/sets/Sets"
 import { Effect, Layer } from "effect"
@@ -42,7 +42,10 @@ const stock = HttpApiBuilder.group(
     const products = yield* Products
     return handlers.handleAll({
       adjust: ({ headers, params, payload }) =>
-        Effect.map(one(stock.adjust([{ key: headers[headerName], productId: params.id, change: payload }])), respond),
+        one(stock.adjust([{ key: headers[headerName], productId: params.id, change: payload }])).pipe(
+          Effect.map(respond),
+          Effect.catchTag("RequestInProgress", tellToRetry)
+        ),
       availability: ({ params }) => Effect.map(one(products.find([params.id])), availabilityOf)
     })
   })
