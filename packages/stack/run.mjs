@@ -7,6 +7,7 @@
 // without dependencies. Everything behind `npm start`, `npm test` and the other scripts goes through it.
 import { spawn, spawnSync } from "node:child_process"
 import { existsSync, readFileSync } from "node:fs"
+import { constants } from "node:os"
 import { dirname, join, resolve } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 
@@ -83,11 +84,12 @@ function run(runtime, script) {
     return void import(pathToFileURL(script).href)
   }
   const path = [join(root, "node_modules", ".bin"), dirname(runtime), process.env.PATH].join(":")
-  const child = spawn(runtime, [script, ...args], { stdio: "inherit", env: { ...process.env, PATH: path } })
+  const env = { ...process.env, PATH: path, WATCH_PARENT: "true" }
+  const child = spawn(runtime, [script, ...args], { stdio: "inherit", env })
   // Ctrl-C reaches the child by itself too, as one of the terminal's group: whoever runs here takes a signal twice calmly.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal))
   child.on("error", (error) => fail(`Could not start ${script}: ${error.message}`))
-  child.on("exit", (code, signal) => process.exit(code ?? (signal === null ? 1 : 128)))
+  child.on("exit", (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)))
 }
 
 function fail(message) {

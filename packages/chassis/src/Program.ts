@@ -1,12 +1,15 @@
 /**
  * How every program of the house starts and ends.
  *
- * A start that cannot work ends with one sentence and exit code 1; SIGINT and SIGTERM end it orderly, with exit code 0.
+ * A start that cannot work ends with one sentence and {@link cannotStart}; SIGINT and SIGTERM end it orderly, with 0.
  */
 import { NodeRuntime } from "@effect/platform-node"
-import { Cause, Console, Effect, Exit, Schema } from "effect"
+import { Cause, Console, Effect, Exit, Predicate, Schema } from "effect"
 
 import type { StartupError } from "./StartupError.ts"
+
+/** The exit code of a program that will not start however often it is tried (EX_CONFIG of sysexits.h). */
+export const cannotStart = 78
 
 /** Ends a program that has said what is wrong by itself. */
 export class AlreadyTold extends Schema.TaggedError<AlreadyTold>()("AlreadyTold", {}) {}
@@ -14,8 +17,13 @@ export class AlreadyTold extends Schema.TaggedError<AlreadyTold>()("AlreadyTold"
 export const run = <A>(program: Effect.Effect<A, StartupError | AlreadyTold>) =>
   NodeRuntime.runMain(Effect.tapCause(program, report), {
     disableErrorReporting: true,
-    teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
+    teardown: (exit, onExit) => onExit(exitCodeOf(exit))
   })
+
+const exitCodeOf = <A, E>(exit: Exit.Exit<A, E>) => {
+  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return 0
+  return Predicate.isTagged(Cause.squash(exit.cause), "StartupError") ? cannotStart : 1
+}
 
 const report = (cause: Cause.Cause<StartupError | AlreadyTold>) => {
   const failures = cause.reasons.filter(Cause.isFailReason)

@@ -6,8 +6,10 @@
  * and with it the neighbours that share its connection.
  */
 import { PgClient } from "@effect/sql-pg"
-import { Effect, Option, Redacted } from "effect"
+import { Effect, Option, Redacted, Schedule } from "effect"
+import type { SqlError } from "effect/sql"
 
+import * as Database from "./Database.ts"
 import { roleOf, schemaOf } from "./Names.ts"
 
 export interface Tenant {
@@ -37,28 +39,36 @@ export const provision = Effect.fn("Provision.provision")(function* (tenant: Ten
       Effect.forEach(({ text }) => sql.unsafe(text).unprepared)
     )
 
-  yield* sql.withTransaction(
-    Effect.gen(function* () {
-      yield* sql`SELECT pg_advisory_xact_lock(hashtext('ecommerce provisioning'))`
-      const known = yield* sql`SELECT FROM pg_roles WHERE rolname = ${roleOf(tenant.service)}`
-      if (known.length === 0) yield* run("CREATE ROLE %I", roleOf(tenant.service))
-      yield* run("ALTER ROLE %I LOGIN", roleOf(tenant.service))
-      if (Option.isSome(tenant.password)) {
-        yield* run("ALTER ROLE %I PASSWORD %L", roleOf(tenant.service), Redacted.value(tenant.password.value))
-      }
-      yield* Effect.forEach(Object.entries(roleSettings(tenant.service)), ([name, value]) =>
-        run("ALTER ROLE %I SET %I = %L", roleOf(tenant.service), name, value)
-      )
-      yield* run("REVOKE ALL ON DATABASE %I FROM PUBLIC", ...(yield* currentDatabase))
-      yield* run("GRANT CONNECT ON DATABASE %I TO %I", ...(yield* currentDatabase), roleOf(tenant.service))
-      yield* sql`REVOKE ALL ON SCHEMA public FROM PUBLIC`
-      yield* sql`CREATE SCHEMA IF NOT EXISTS ${schema}`
-      yield* sql`GRANT USAGE ON SCHEMA ${schema} TO ${role}`
-      yield* sql`ALTER DEFAULT PRIVILEGES IN SCHEMA ${schema} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO ${role}`
-      yield* sql`ALTER DEFAULT PRIVILEGES IN SCHEMA ${schema} GRANT USAGE, SELECT ON SEQUENCES TO ${role}`
-    })
-  )
+  yield* sql
+    .withTransaction(
+      Effect.gen(function* () {
+        yield* sql`SELECT pg_advisory_xact_lock(hashtext('ecommerce provisioning'))`
+        const known = yield* sql`SELECT FROM pg_roles WHERE rolname = ${roleOf(tenant.service)}`
+        if (known.length === 0) yield* run("CREATE ROLE %I", roleOf(tenant.service))
+        yield* run("ALTER ROLE %I LOGIN", roleOf(tenant.service))
+        if (Option.isSome(tenant.password)) {
+          yield* run("ALTER ROLE %I PASSWORD %L", roleOf(tenant.service), Redacted.value(tenant.password.value))
+        }
+        yield* Effect.forEach(Object.entries(roleSettings(tenant.service)), ([name, value]) =>
+          run("ALTER ROLE %I SET %I = %L", roleOf(tenant.service), name, value)
+        )
+        yield* run("REVOKE ALL ON DATABASE %I FROM PUBLIC", ...(yield* currentDatabase))
+        yield* run("GRANT CONNECT ON DATABASE %I TO %I", ...(yield* currentDatabase), roleOf(tenant.service))
+        yield* sql`REVOKE ALL ON SCHEMA public FROM PUBLIC`
+        yield* sql`CREATE SCHEMA IF NOT EXISTS ${schema}`
+        yield* sql`GRANT USAGE ON SCHEMA ${schema} TO ${role}`
+        yield* sql`ALTER DEFAULT PRIVILEGES IN SCHEMA ${schema} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO ${role}`
+        yield* sql`ALTER DEFAULT PRIVILEGES IN SCHEMA ${schema} GRANT USAGE, SELECT ON SEQUENCES TO ${role}`
+      })
+    )
+    .pipe(
+      Effect.retry({ while: isBesideAnother, times: 20, schedule: Schedule.jittered(Schedule.spaced("50 millis")) })
+    )
 })
+
+/** Roles belong to the server, locks to a database: whoever provisions another database may change the same role. */
+const isBesideAnother = (error: SqlError.SqlError) =>
+  /tuple concurrently updated|already exists|duplicate key/u.test(Database.describe(error))
 
 const currentDatabase = Effect.gen(function* () {
   const sql = yield* PgClient.PgClient

@@ -4,6 +4,7 @@
  * The chassis adds to a service's own handlers: settings, logs, telemetry, its database, health, the HTTP server, and
  * a start and an end that behave.
  */
+import type { Place } from "@ecommerce/protocol/Place"
 import { Validation } from "@ecommerce/protocol/Validation"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
@@ -30,7 +31,7 @@ export type Provided =
   | HttpRouter.HttpRouter
 
 export interface Definition<E> {
-  readonly place: Settings.Place
+  readonly place: Place
   /** The API's routes with their handlers, and the service's workers beside them. */
   readonly routes: Layer.Layer<never, E, Provided>
 }

@@ -7,6 +7,7 @@
  */
 import { fileURLToPath } from "node:url"
 
+import type { Place } from "@ecommerce/protocol/Place"
 import { NodeFileSystem } from "@effect/platform-node"
 import { Config, ConfigProvider, Effect, FileSystem, Layer, Redacted, Schema, SchemaGetter } from "effect"
 
@@ -119,6 +120,14 @@ const ServiceTokens = Schema.String.pipe(
   })
 )
 
+export const watchParent = setting({
+  key: "WATCH_PARENT",
+  about: "Set by packages/stack/run.mjs: the process ends when the one that started it is gone.",
+  expected: "true or false",
+  fallback: "false",
+  config: (key) => Config.Boolean(key)
+})
+
 export const supervised = setting({
   key: "SUPERVISED",
   about: "Set by a supervisor: the process ends when its standard input closes.",
@@ -127,15 +136,13 @@ export const supervised = setting({
   config: (key) => Config.Boolean(key)
 })
 
-/** Where a service is found unless told otherwise. */
-export interface Place {
-  readonly name: string
-  readonly port: number
-}
-
 export const servicePort = (place: Place) => port(keyOf(place.name, "PORT"), place.port, `The port of ${place.name}.`)
 
-const isPostgresUrl = (url: string) => /^postgres(ql)?:\/\/[^/@]+@[^/]+\/[^/]+/.test(url)
+const isPostgresUrl = (text: string) => {
+  const url = URL.parse(text)
+  if (url === null) return false
+  return /^postgres(ql)?:$/u.test(url.protocol) && url.username !== "" && url.hostname !== "" && url.pathname.length > 1
+}
 const postgresUrl = (key: string) =>
   Config.schema(Schema.String.check(Schema.makeFilter(isPostgresUrl)), key).pipe(
     Config.map((url) => Redacted.make(url))
@@ -199,6 +206,8 @@ export const layerFrom = (environment: Readonly<Record<string, unknown>>, file: 
     )
   ).pipe(Layer.provide(NodeFileSystem.layer))
 
-export const layer: Layer.Layer<never, StartupError> = Layer.suspend(() =>
-  layerFrom(process.env, fileURLToPath(new URL("../../../ecommerce.config.json", import.meta.url)))
-)
+/** ECOMMERCE_CONFIG_FILE names another file: another stack's, or none, for tests that must not meet a developer's own. */
+export const layer: Layer.Layer<never, StartupError> = Layer.suspend(() => {
+  const ownFile = fileURLToPath(new URL("../../../ecommerce.config.json", import.meta.url))
+  return layerFrom(process.env, process.env["ECOMMERCE_CONFIG_FILE"] ?? ownFile)
+})

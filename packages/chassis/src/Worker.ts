@@ -4,7 +4,7 @@
  * A round may fail or die in any way: the loop logs it, waits a little longer each time, and goes on. A worker that
  * has finished no round for too long makes its service unready, because "up" would be a lie.
  */
-import { Cause, Clock, Duration, Effect, Layer, Ref, Schedule } from "effect"
+import { Clock, Duration, Effect, Exit, Fiber, Layer, Ref, Schedule } from "effect"
 
 import { Health } from "./Health.ts"
 
@@ -13,6 +13,8 @@ export interface Options {
   readonly every: Duration.Input
   /** Without a finished round for this long the service is not ready. Three pauses, and 30 seconds at the least, unless told. */
   readonly stalledAfter?: Duration.Input
+  /** A round that takes longer is ended and counts as failed. One minute unless told. */
+  readonly roundTimeout?: Duration.Input
 }
 
 export const layer = <E, R>(name: string, round: Effect.Effect<void, E, R>, options: Options) =>
@@ -23,6 +25,7 @@ export const layer = <E, R>(name: string, round: Effect.Effect<void, E, R>, opti
       const stalledAfter = Duration.fromInputUnsafe(
         options.stalledAfter ?? Duration.max(Duration.times(pause, 3), Duration.seconds(30))
       )
+      const roundTimeout = Duration.fromInputUnsafe(options.roundTimeout ?? "1 minute")
       const lastRound = yield* Ref.make(yield* Clock.currentTimeMillis)
 
       yield* health.register({
@@ -35,19 +38,16 @@ export const layer = <E, R>(name: string, round: Effect.Effect<void, E, R>, opti
         })
       })
 
-      const finishedRound = Effect.andThen(
-        round,
-        Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.set(lastRound, now))
-      )
+      // A fiber of its own for each round: whatever ends it, even an interruption from within, the loop goes on.
+      const finishRound = Effect.gen(function* () {
+        const exit = yield* Effect.flatMap(Effect.forkChild(Effect.timeout(round, roundTimeout)), Fiber.await)
+        if (Exit.isFailure(exit)) return yield* Effect.fail(exit.cause)
+        yield* Ref.set(lastRound, yield* Clock.currentTimeMillis)
+      })
 
-      yield* finishedRound.pipe(
-        Effect.tapCause((cause) =>
-          Cause.hasInterruptsOnly(cause)
-            ? Effect.void
-            : Effect.logWarning(`The worker ${name} failed and goes on`, cause)
-        ),
-        Effect.sandbox,
-        Effect.retry({ schedule: backoff, while: (cause) => !Cause.hasInterruptsOnly(cause) }),
+      yield* finishRound.pipe(
+        Effect.tapError((cause) => Effect.logWarning(`The worker ${name} failed and goes on`, cause)),
+        Effect.retry(backoff),
         Effect.andThen(Effect.sleep(pause)),
         Effect.forever,
         Effect.forkScoped

@@ -6,7 +6,7 @@ import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import * as TestService from "@ecommerce/testing/TestService"
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, Layer, Ref, References, Schedule } from "effect"
+import { Cause, Effect, Exit, Fiber, Latch, Layer, Ref, References, Result, Schedule } from "effect"
 import { HttpClient } from "effect/http"
 import { SqlError } from "effect/sql"
 
@@ -22,17 +22,21 @@ const serviceClient = Layer.unwrap(
   })
 )
 
-/** Waits for a statement of a service to be under way, and then cuts every connection. */
-const cutInTheMiddle = Effect.gen(function* () {
-  const { administrator, cutConnections } = yield* TestDatabase
+/** Waits for a statement of a service to be under way. */
+const untilUnderWay = Effect.gen(function* () {
+  const { administrator } = yield* TestDatabase
   const underWay = administrator`
     SELECT 1 FROM pg_stat_activity
     WHERE datname = current_database() AND state = 'active' AND query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()`
   yield* underWay.pipe(
     Effect.repeat({ until: (rows) => rows.length > 0, schedule: Schedule.spaced("10 millis") }),
-    Effect.timeout("10 seconds")
+    Effect.timeout("4 seconds")
   )
-  assert.isAbove(yield* cutConnections, 0)
+})
+
+const cutInTheMiddle = Effect.gen(function* () {
+  yield* untilUnderWay
+  assert.isAbove(yield* (yield* TestDatabase).cutConnections, 0)
 })
 
 const get = (path: string) => Effect.flatMap(HttpClient.HttpClient, (client) => client.get(path))
@@ -63,13 +67,39 @@ layer(serviceClient.pipe(Layer.provideMerge(TestDatabase.layer)), { excludeTestS
       })
     )
 
-    it.effect("is transient, and so are deadlocks; a wrong statement is not", () =>
+    it.effect("is transient also outside a transaction, and a wrong statement is not", () =>
       Effect.gen(function* () {
         const sql = yield* PgClient.PgClient
         const single = yield* Effect.forkChild(Effect.flip(sql`SELECT pg_sleep(20)`))
         yield* cutInTheMiddle
         assert.isTrue(Database.isTransient(yield* Fiber.join(single)))
         assert.isFalse(Database.isTransient(yield* Effect.flip(sql`SELECT nonsense`)))
+      })
+    )
+
+    it.effect("is not the only transient one: so is a deadlock", () =>
+      Effect.gen(function* () {
+        const { administrator } = yield* TestDatabase
+        yield* administrator`INSERT INTO inventory.products (name, sku, price_cents) VALUES ('a', 'A', 1), ('b', 'B', 1)`
+        const sql = yield* PgClient.PgClient
+        const touch = (sku: string) => sql`UPDATE products SET version = version + 1 WHERE sku = ${sku}`
+        const bothHold = yield* Latch.make(false)
+        const holding = yield* Ref.make(0)
+        const inOrder = (first: string, second: string) =>
+          sql.withTransaction(
+            Effect.gen(function* () {
+              yield* touch(first)
+              if ((yield* Ref.updateAndGet(holding, (count) => count + 1)) === 2) yield* bothHold.open
+              yield* bothHold.await
+              yield* touch(second)
+            })
+          )
+        const outcomes = yield* Effect.all([Effect.result(inOrder("A", "B")), Effect.result(inOrder("B", "A"))], {
+          concurrency: 2
+        })
+        const errors = outcomes.filter(Result.isFailure).map((outcome) => outcome.failure)
+        assert.strictEqual(errors.length, 1)
+        assert.isTrue(errors.every((error) => error.reason._tag === "DeadlockError" && Database.isTransient(error)))
       })
     )
 
@@ -87,7 +117,7 @@ layer(TestService.layer(definition, { LOG_LEVEL: "None" }).pipe(Layer.provideMer
 })("a request whose connection is cut", (it) => {
   it.effect("is answered with 503 and when to come again, and the next one works", () =>
     Effect.gen(function* () {
-      const cut = yield* Effect.forkChild(get("/transaction?millis=4000"))
+      const cut = yield* Effect.forkChild(get("/transaction?millis=4900"))
       yield* cutInTheMiddle
       const answer = yield* Fiber.join(cut)
       assert.strictEqual(answer.status, 503)
@@ -124,8 +154,8 @@ describe("when PostgreSQL restarts", () => {
 
       yield* moreRounds
       yield* eventuallyOk("/transaction?millis=1")
-      const cut = yield* Effect.forkChild(get("/transaction?millis=4000"))
-      yield* Effect.sleep("200 millis")
+      const cut = yield* Effect.forkChild(get("/transaction?millis=4900"))
+      yield* untilUnderWay
       yield* (yield* EmbeddedPostgres).restart(mode)
       assert.strictEqual((yield* Fiber.join(cut)).status, 503)
       yield* moreRounds

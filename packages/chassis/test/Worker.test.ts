@@ -35,6 +35,16 @@ describe("a worker", () => {
     }).pipe(Effect.scoped, Effect.provide([Health.layer, quiet]))
   )
 
+  it.effect("goes on after a round that interrupts itself, and after one that never ends", () =>
+    Effect.gen(function* () {
+      const rounds = yield* startWorker((count) =>
+        count === 2 ? Effect.interrupt : count === 4 ? Effect.never : Effect.void
+      )
+      yield* TestClock.adjust("3 minutes")
+      assert.isAbove(yield* Ref.get(rounds), 60)
+    }).pipe(Effect.scoped, Effect.provide([Health.layer, quiet]))
+  )
+
   it.effect("that finishes no round any more makes its service unready, until it does again", () =>
     Effect.gen(function* () {
       const isStuck = yield* Ref.make(true)

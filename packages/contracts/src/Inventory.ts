@@ -1,3 +1,4 @@
+import type { Place } from "@ecommerce/protocol/Place"
 /**
  * What inventory offers: the catalogue of products, their stock, and a look at reservations.
  */
@@ -7,7 +8,6 @@ import { HttpApi, OpenApi } from "effect/http-api"
 import { productsGroup } from "./Inventory/Products.ts"
 import { reservationsGroup } from "./Inventory/Reservations.ts"
 import { stockGroup } from "./Inventory/Stock.ts"
-import type { Place } from "./Place.ts"
 
 export const inventory: Place = { name: "inventory", port: 3001 }
 

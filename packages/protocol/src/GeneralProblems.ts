@@ -76,3 +76,17 @@ export class Unavailable extends Problem<Unavailable>()(
   { code: "unavailable", status: 503, title: "The service cannot answer right now; try again shortly." },
   {}
 ) {}
+
+/** What is answered where not even a request could be read: the same shape, made by hand. */
+export const refusedBeforeRead = (status: 400 | 408 | 431) => ({
+  type: "urn:problem:malformed_request",
+  status,
+  title: refusals[status],
+  error: "malformed_request"
+})
+
+const refusals = {
+  400: "The request could not be read.",
+  408: "The request took too long to arrive.",
+  431: "The request's headers are too long."
+}

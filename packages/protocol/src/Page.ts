@@ -7,6 +7,8 @@ import { Schema } from "effect"
 export const cursorOf = <Key extends Schema.Codec<string, string>>(key: Key) =>
   Schema.StringFromBase64Url.pipe(Schema.decodeTo(key))
 
-export const Limit = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 }))
+export const Limit = Schema.String.check(
+  Schema.isPattern(/^(?:[1-9][0-9]?|100)$/u, { expected: "a whole number from 1 to 100" })
+).pipe(Schema.decodeTo(Schema.NumberFromString))
 
 export const defaultLimit = 50

@@ -15,8 +15,9 @@ const missing = "Missing key"
 const outOfRange = `Expected a value between ${-largestInt4 - 1} and ${largestInt4}`
 
 /** A whole number that a PostgreSQL `integer` can hold. One beyond is refused with 422, never wrapped. */
-export const Int4 = Schema.Int.check(
-  Schema.isBetween({ minimum: -largestInt4 - 1, maximum: largestInt4 }, { message: outOfRange })
+export const Int4 = Schema.Number.check(
+  Schema.isBetween({ minimum: -largestInt4 - 1, maximum: largestInt4 }, { message: outOfRange }).abort(),
+  Schema.isInt()
 )
 
 /** Text that PostgreSQL can store as it was sent: no NUL, no half of a surrogate pair. */
@@ -27,7 +28,7 @@ export const Text = Schema.String.check(
 )
 
 /** A UUID in the one spelling that PostgreSQL answers with, so that ids can be compared as text. */
-export const Uuid = Schema.String.pipe(Schema.decode(SchemaTransformation.toLowerCase()), Schema.check(Schema.isUUID()))
+export const Uuid = Schema.String.check(Schema.isUUID()).pipe(Schema.decode(SchemaTransformation.toLowerCase()))
 
 /**
  * The rules of every API: a request body may hold no unknown fields (a misspelt optional field must not be ignored),
@@ -52,14 +53,18 @@ export class Validation extends HttpApiMiddleware.Service<Validation>()("@ecomme
     const errors = toFieldIssues(places[error.kind], error.cause)
     // A code of its own: it is the one mistake that every newcomer makes.
     if (errors.some(isMissingKey)) return HttpServerRespondable.toResponse(new MissingIdempotencyKey({ errors }))
-    const problem = errors.every((issue) => issue.message === outOfRange)
-      ? new NumberOutOfRange({ errors })
-      : new ValidationFailed({ errors })
-    return Effect.fail(problem)
+    const told = { errors: errors.slice(0, mostErrors), ...more(errors.length - mostErrors) }
+    const isOutOfRange = errors.every((issue) => issue.message === outOfRange)
+    return Effect.fail(isOutOfRange ? new NumberOutOfRange(told) : new ValidationFailed(told))
   })
 }
 
 const isMissingKey = ({ field, message }: FieldIssue) => field === headerName && message === missing
+
+/** A request of nothing but mistakes must not be answered with a list that is longer than itself. */
+const mostErrors = 50
+
+const more = (count: number) => (count > 0 ? { detail: `And ${count} more.` } : {})
 
 const places = { Params: "path", Query: "query", Headers: "header", Payload: "body" } as const
 

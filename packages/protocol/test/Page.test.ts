@@ -61,12 +61,14 @@ describe("a cursor", () => {
 
 describe("the limit of a page", () => {
   it.each([
-    [0, false],
-    [1, true],
-    [100, true],
-    [101, false],
-    [1.5, false]
-  ])("%d: %s", (limit, isAllowed) => {
+    ["0", false],
+    ["1", true],
+    ["100", true],
+    ["101", false],
+    ["1.5", false],
+    ["1e1", false],
+    ["", false]
+  ])("%s: %s", (limit, isAllowed) => {
     assert.strictEqual(Exit.isSuccess(Schema.decodeUnknownExit(Limit)(limit)), isAllowed)
   })
 })

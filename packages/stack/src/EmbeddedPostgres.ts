@@ -23,7 +23,7 @@ import {
 import { locateBinaries } from "./EmbeddedPostgres/Binaries.ts"
 import { prepareCluster } from "./EmbeddedPostgres/Cluster.ts"
 import { lastComplaint, spawnGuarded } from "./EmbeddedPostgres/Guard.ts"
-import { claimPort } from "./EmbeddedPostgres/Port.ts"
+import { claimPort } from "./Port.ts"
 import { defaultRule, describeDeaths, isHopeless, pauseBeforeRestart, recordDeath } from "./Supervisor/RestartRule.ts"
 import type { RestartRule } from "./Supervisor/RestartRule.ts"
 
@@ -55,6 +55,13 @@ interface Life {
 }
 
 const host = "127.0.0.1"
+
+const claim = (port: number) =>
+  Effect.mapError(
+    claimPort(port, host),
+    (refused) => new StartupError({ message: `PostgreSQL: ${refused.sentence("POSTGRES_PORT")}` })
+  )
+
 const unborn: Life = { number: 0, pid: 0, port: 0, finish: () => Effect.void }
 
 /**
@@ -123,7 +130,7 @@ export class EmbeddedPostgres extends Context.Service<
     })
 
     const keepAlive = Effect.gen(function* () {
-      let port = yield* claimPort(options.port, host)
+      let port = yield* claim(options.port)
       let deaths: ReadonlyArray<number> = []
       let blockedSince: number | undefined
       for (let number = 1; ; number++) {
@@ -145,7 +152,7 @@ export class EmbeddedPostgres extends Context.Service<
         if (!hasEverRun) {
           // Somebody took the free port between our look and PostgreSQL's.
           if (options.port === 0 && number < 5 && complaint.includes("could not create any TCP/IP sockets")) {
-            port = yield* claimPort(0, host)
+            port = yield* claim(0)
             continue
           }
           return yield* new StartupError({ message: `PostgreSQL does not start: ${complaint} (${life.end})` })

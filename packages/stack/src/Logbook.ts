@@ -32,7 +32,7 @@ export class Logbook extends Context.Service<
             Effect.gen(function* () {
               const known = open.get(name)
               if (known !== undefined) return [known, open] as const
-              const file = yield* fileSystem.open(path.join(directory, `${name}.log`), { flag: "w" })
+              const file = yield* fileSystem.open(path.join(directory, `${name}.log`), { flag: "w", mode: 0o600 })
               return [file, new Map(open).set(name, file)] as const
             })
           ).pipe(Effect.provideService(Scope.Scope, scope))

@@ -9,11 +9,11 @@ export const root = Effect.gen(function* () {
   return path.resolve(path.dirname(yield* path.fromFileUrl(new URL(import.meta.url))), "../../..")
 }).pipe(Effect.orDie)
 
-/** A folder of the running stack, made where it is missing. */
+/** A folder of the running stack, made where it is missing. Others may pass through it: PostgreSQL runs as another account. */
 export const makeFolder = Effect.fn("Repository.makeFolder")(function* (directory: string) {
   const fileSystem = yield* FileSystem.FileSystem
   yield* Effect.mapError(
-    fileSystem.makeDirectory(directory, { recursive: true, mode: 0o700 }),
+    fileSystem.makeDirectory(directory, { recursive: true, mode: 0o711 }),
     () => new StartupError({ message: `The folder ${directory} cannot be made: choose another with DATA_DIRECTORY.` })
   )
 })

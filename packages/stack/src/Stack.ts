@@ -3,13 +3,13 @@
  */
 import * as ChassisSettings from "@ecommerce/chassis/Settings"
 import { StartupError } from "@ecommerce/chassis/StartupError"
-import type { Place } from "@ecommerce/contracts/Place"
-import { Effect, Option, Path, Redacted, Ref } from "effect"
+import type { Place } from "@ecommerce/protocol/Place"
+import { Effect, FileSystem, Option, Path, Redacted, Ref, Stream } from "effect"
 import { HttpClient } from "effect/http"
 
 import * as Credentials from "./Credentials.ts"
 import * as Databases from "./Databases.ts"
-import { claimPort } from "./EmbeddedPostgres/Port.ts"
+import { claimPort } from "./Port.ts"
 import * as Repository from "./Repository.ts"
 import * as Settings from "./Settings.ts"
 import * as StackDatabase from "./StackDatabase.ts"
@@ -39,7 +39,8 @@ export const start = Effect.fn("Stack.start")(function* (options: Options) {
   })
 
   const supervisor = yield* Supervisor
-  const rows = yield* Effect.forEach(options.services, (place) => startService(place, options, credentials, database))
+  const rows = yield* Effect.forEach(options.services, (place) => startService(place, credentials, database))
+  if (options.watch) yield* restartOnChange(options.services)
   return { rows: [...rows, rowOf(database)], failure: Effect.raceFirst(supervisor.failure, database.failure) }
 })
 
@@ -56,7 +57,6 @@ const rowOf = ({ state, url }: StackDatabase.StackDatabase): Row => {
 
 const startService = Effect.fn("Stack.startService")(function* (
   place: Place,
-  options: Options,
   credentials: Credentials.Credentials,
   database: StackDatabase.StackDatabase
 ) {
@@ -70,7 +70,7 @@ const startService = Effect.fn("Stack.startService")(function* (
     .start({
       name: place.name,
       command: process.execPath,
-      args: options.watch ? ["--watch", "--watch-preserve-output", program] : [program],
+      args: [program],
       env: yield* environmentOf(place, credentials, database.url),
       isReady: yield* readinessOf(url, lastAnswer)
     })
@@ -88,6 +88,26 @@ const startService = Effect.fn("Stack.startService")(function* (
       })
     )
   return { service: place.name, url, docs: `${url}/docs`, state: "ready" } satisfies Row
+})
+
+/** Not node's own --watch: its watcher would outlive us, and waits for an edit when the service has died by itself. */
+const restartOnChange = Effect.fn("Stack.restartOnChange")(function* (services: ReadonlyArray<Place>) {
+  const fileSystem = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const supervisor = yield* Supervisor
+  const root = yield* Repository.root
+  const restartAll = Effect.forEach(services, ({ name }) => supervisor.restart(name), { discard: true })
+  const folders = ["packages", ...services.map(({ name }) => `services/${name}/src`)]
+  yield* Stream.mergeAll(
+    folders.map((folder) => fileSystem.watch(path.join(root, folder), { recursive: true })),
+    { concurrency: "unbounded" }
+  ).pipe(
+    Stream.filter(({ path: file }) => file.endsWith(".ts") && !file.includes("test")),
+    Stream.debounce("100 millis"),
+    Stream.runForEach(() => restartAll),
+    Effect.ignore,
+    Effect.forkScoped
+  )
 })
 
 /** What a service gets of the stack, where the user has not set it. */
@@ -133,13 +153,8 @@ const refuseTakenPorts = Effect.fn("Stack.refuseTakenPorts")(function* (services
   if (unset !== undefined) {
     return yield* new StartupError({ message: `npm start has to know the port: set ${unset.key} to one above 0.` })
   }
-  const taken = yield* Effect.filter(ports, ({ port }) =>
-    Effect.match(claimPort(port, host), { onFailure: () => true, onSuccess: () => false })
+  const refused = yield* Effect.forEach(ports, ({ key, port }) =>
+    Effect.match(claimPort(port, host), { onFailure: (refusal) => [refusal.sentence(key)], onSuccess: () => [] })
   )
-  if (taken.length > 0) {
-    const list = taken.map(({ key, port }) => `port ${port} (${key})`).join(", ")
-    return yield* new StartupError({
-      message: `Taken by another process: ${list}. Stop it, or set the port to another one.`
-    })
-  }
+  if (refused.flat().length > 0) return yield* new StartupError({ message: refused.flat().join("\n") })
 })

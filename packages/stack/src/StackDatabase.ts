@@ -8,7 +8,6 @@ import { Effect, Option, Path, Redacted, Schedule } from "effect"
 import type { Credentials } from "./Credentials.ts"
 import * as Databases from "./Databases.ts"
 import { EmbeddedPostgres } from "./EmbeddedPostgres.ts"
-import { claimPort } from "./EmbeddedPostgres/Port.ts"
 import { Logbook } from "./Logbook.ts"
 import * as Settings from "./Settings.ts"
 
@@ -55,10 +54,6 @@ const startEmbedded = Effect.fn("StackDatabase.startEmbedded")(function* (
 ) {
   const path = yield* Path.Path
   const logbook = yield* Logbook
-  yield* Effect.mapError(
-    claimPort(port, host),
-    () => new StartupError({ message: `Port ${port} is taken by another process: choose another with POSTGRES_PORT.` })
-  )
   const server = yield* EmbeddedPostgres.make({
     dataDirectory: path.join(dataDirectory, "postgres"),
     port,

@@ -5,6 +5,7 @@
  * Children stop in the reverse order of their start. They are told of their supervisor by SUPERVISED=1 and by a
  * standard input that stays open for as long as it lives, so that they can end by themselves when it is killed.
  */
+import { cannotStart } from "@ecommerce/chassis/Program"
 import { StartupError } from "@ecommerce/chassis/StartupError"
 import { Clock, Context, Deferred, type Duration, Effect, Layer, Option, Ref, Schedule } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
@@ -48,6 +49,8 @@ export class Supervisor extends Context.Service<
   {
     /** Returns when the child is ready for the first time; fails when it dies too often before that. */
     readonly start: (spec: ChildSpec) => Effect.Effect<void, StartupError>
+    /** Ends a child orderly, so that it starts again; no death. */
+    readonly restart: (name: string) => Effect.Effect<void>
     readonly states: Effect.Effect<ReadonlyMap<string, ChildState>>
     /** Never succeeds: fails when some child died too often. */
     readonly failure: Effect.Effect<never, StartupError>
@@ -61,6 +64,7 @@ export class Supervisor extends Context.Service<
       window: options.window ?? defaultRule.window
     }
     const states = yield* Ref.make<ReadonlyMap<string, ChildState>>(new Map())
+    const asked = yield* Ref.make<ReadonlySet<string>>(new Set())
     const failure = yield* Deferred.make<never, StartupError>()
 
     const update = (name: string, change: Partial<ChildState>) =>
@@ -90,7 +94,18 @@ export class Supervisor extends Context.Service<
         Effect.forkScoped
       )
       const end = yield* child.end
-      return { end, lastLines: yield* child.lastLines }
+      return { end, exitCode: yield* child.exitCode, lastLines: yield* child.lastLines }
+    })
+
+    /** Whether this end was a restart that somebody asked for, and no death. */
+    const wasAskedFor = (name: string) =>
+      Ref.modify(asked, (names) => [names.has(name), new Set([...names].filter((other) => other !== name))])
+
+    const restart = Effect.fn("Supervisor.restart")(function* (name: string) {
+      const pid = Option.getOrUndefined((yield* Ref.get(states)).get(name)?.pid ?? Option.none())
+      if (pid === undefined) return
+      yield* Ref.update(asked, (names) => new Set(names).add(name))
+      yield* Effect.ignore(Effect.try(() => process.kill(pid, "SIGTERM")))
     })
 
     const keepAlive = Effect.fnUntraced(function* (
@@ -101,8 +116,15 @@ export class Supervisor extends Context.Service<
       for (let restarts = 0; ; restarts++) {
         yield* update(spec.name, { status: restarts === 0 ? "starting" : "restarting", restarts })
         const life = yield* Effect.scoped(liveOnce(spec, firstReady)).pipe(
-          Effect.catch((error) => Effect.succeed({ end: `no process at all (${error.message})`, lastLines: [] }))
+          Effect.catch((error) =>
+            Effect.succeed({ end: `no process at all (${error.message})`, exitCode: undefined, lastLines: [] })
+          )
         )
+        // Nothing would be different the next time: what keeps it from starting is for a person to mend.
+        if (life.exitCode === cannotStart && !(yield* Deferred.isDone(firstReady))) {
+          return yield* new StartupError({ message: `${spec.name}: ${life.lastLines.join("\n")}` })
+        }
+        if (yield* wasAskedFor(spec.name)) continue
         deaths = recordDeath(deaths, yield* Clock.currentTimeMillis, rule)
         if (isHopeless(deaths, rule)) {
           return yield* new StartupError({ message: describeDeaths(spec.name, rule, life.end, life.lastLines) })
@@ -127,7 +149,7 @@ export class Supervisor extends Context.Service<
       yield* Deferred.await(firstReady)
     })
 
-    return Supervisor.of({ start, states: Ref.get(states), failure: Deferred.await(failure) })
+    return Supervisor.of({ start, restart, states: Ref.get(states), failure: Deferred.await(failure) })
   })
 
   static readonly layer = (options: Options) => Layer.effect(Supervisor, Supervisor.make(options))

@@ -49,23 +49,25 @@ const run = Effect.fn("main.run")(function* (options: {
     return yield* stack.failure
   }).pipe(
     Effect.onInterrupt(() => Console.log("Stopping ...")),
-    Effect.provide(supervisorLayer),
+    Effect.provide(supervisorLayer(options.watch)),
     Effect.provide(FetchHttpClient.layer),
     Effect.provide(Logbook.layer(path.join(dataDirectory, "logs")))
   )
 })
 
-const supervisorLayer = Layer.unwrap(
-  Effect.gen(function* () {
-    const logbook = yield* Logbook
-    return Supervisor.layer({
-      maxDeaths: yield* Settings.maxDeaths.read,
-      window: yield* Settings.deathWindow.read,
-      stopTimeout: Duration.sum(yield* ChassisSettings.shutdownTimeout.read, Duration.seconds(2)),
-      onLine: logbook.write
+const supervisorLayer = (watch: boolean) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const logbook = yield* Logbook
+      return Supervisor.layer({
+        // Whoever is at work on a service breaks it now and then.
+        maxDeaths: watch ? Number.MAX_SAFE_INTEGER : yield* Settings.maxDeaths.read,
+        window: yield* Settings.deathWindow.read,
+        stopTimeout: Duration.sum(yield* ChassisSettings.shutdownTimeout.read, Duration.seconds(2)),
+        onLine: logbook.write
+      })
     })
-  })
-)
+  )
 
 const command = Command.make("npm start --", flags, run).pipe(
   Command.withDescription("Starts the database and every service, and watches over them.")

@@ -4,6 +4,6 @@
  * A service's program is `services/<name>/src/main.ts`, its tables are made by `migrations/<name>/`.
  */
 import { inventory } from "@ecommerce/contracts/Inventory"
-import type { Place } from "@ecommerce/contracts/Place"
+import type { Place } from "@ecommerce/protocol/Place"
 
 export const topology: ReadonlyArray<Place> = [inventory]

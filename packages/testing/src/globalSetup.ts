@@ -2,11 +2,13 @@
  * Before the first test of a run: one PostgreSQL for all of them, with every service's tables in a template database
  * that each test file copies. Roles belong to the whole server, so they are made here, once.
  */
+import { tmpdir } from "node:os"
+
 import * as Credentials from "@ecommerce/stack/Credentials"
 import * as Databases from "@ecommerce/stack/Databases"
 import { EmbeddedPostgres } from "@ecommerce/stack/EmbeddedPostgres"
 import { NodeServices } from "@effect/platform-node"
-import { Effect, Exit, FileSystem, Option, Path, Redacted, Scope } from "effect"
+import { Effect, Exit, FileSystem, Option, Path, Redacted, Result, Scope } from "effect"
 import type { TestProject } from "vitest/node"
 
 export interface SharedPostgres {
@@ -23,11 +25,25 @@ declare module "vitest" {
 
 export const templateDatabase = "template_services"
 
+const prefix = "ecommerce-tests-"
+
+/** What test runs left that were killed: their folders carry the number of a process that is no more. */
+const sweep = Effect.gen(function* () {
+  const fileSystem = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const left = (yield* fileSystem.readDirectory(tmpdir())).filter((name) => name.startsWith(prefix))
+  const dead = left.filter((name) => !isAlive(Number(name.slice(prefix.length).split("-")[0])))
+  yield* Effect.forEach(dead, (name) => fileSystem.remove(path.join(tmpdir(), name), { recursive: true }))
+}).pipe(Effect.ignore)
+
+const isAlive = (pid: number) => Result.isSuccess(Result.try(() => process.kill(pid, 0)))
+
 /** A PostgreSQL in a folder that goes with the scope, and the template in it. */
 export const startPostgres = Effect.fn("globalSetup.startPostgres")(function* () {
   const fileSystem = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const directory = yield* fileSystem.makeTempDirectoryScoped({ prefix: "ecommerce-tests-" })
+  yield* sweep
+  const directory = yield* fileSystem.makeTempDirectoryScoped({ prefix: `${prefix}${process.pid}-` })
   const credentials = yield* Credentials.ephemeral
   const server = yield* EmbeddedPostgres.make({
     dataDirectory: path.join(directory, "postgres"),

@@ -9,7 +9,7 @@ import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/ht
 
 import { ProductId } from "../Ids.ts"
 
-const Name = Text.check(Schema.isBetweenLength(1, 255))
+const Name = Text.check(Schema.isBetweenCodePoints(1, 255))
 const Sku = Schema.String.check(
   Schema.isBetweenLength(1, 100),
   Schema.isPattern(/^[A-Za-z0-9._-]*$/u, { expected: "only letters, digits, dots, underscores and hyphens" })

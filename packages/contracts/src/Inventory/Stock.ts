@@ -15,9 +15,9 @@ const notZero = Schema.makeFilter((quantity: number) => quantity !== 0, { expect
 
 export const StockChange = Schema.Struct({
   quantity: Int4.check(notZero).annotate({ description: "How many more there are; below 0, how many fewer." }),
-  reason: Text.check(Schema.isBetweenLength(1, 50)),
-  referenceId: Schema.optionalKey(Text.check(Schema.isBetweenLength(1, 255))),
-  notes: Schema.optionalKey(Text.check(Schema.isMaxLength(1000)))
+  reason: Text.check(Schema.isBetweenCodePoints(1, 50)),
+  referenceId: Schema.optionalKey(Text.check(Schema.isBetweenCodePoints(1, 255))),
+  notes: Schema.optionalKey(Text.check(Schema.isMaxCodePoints(1000)))
 }).annotate({ identifier: "StockChange" })
 export type StockChange = typeof StockChange.Type
 

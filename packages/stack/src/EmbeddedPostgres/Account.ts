@@ -60,7 +60,7 @@ export const chooseAccount = Effect.fn("Account.chooseAccount")(function* (dataD
     run: Effect.fnUntraced(
       function* (command, files) {
         const reachable = yield* Effect.forEach(files, (file) => canReach(identity, file))
-        return [...setpriv(identity, reachable.every(Boolean)), ...command]
+        return [...setpriv(identity, reachable.every(Boolean) ? undefined : yield* passingRight), ...command]
       },
       Effect.provideContext(yield* Effect.context<FileSystem.FileSystem | Path.Path>())
     )
@@ -73,13 +73,22 @@ export const chooseAccount = Effect.fn("Account.chooseAccount")(function* (dataD
  * keeps root's right to pass by then, as an ambient capability: it may enter directories and still is not root. The
  * secure bit is for access(2), by which PostgreSQL checks its binaries and which sets capabilities aside without it.
  */
-const setpriv = (identity: Identity, isReachable: boolean): ReadonlyArray<string> => [
+const setpriv = (identity: Identity, right: string | undefined): ReadonlyArray<string> => [
   "setpriv",
   `--reuid=${identity.uid}`,
   `--regid=${identity.gid}`,
   "--clear-groups",
-  ...(isReachable ? [] : ["--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup"])
+  ...(right === undefined ? [] : [`--inh-caps=+${right}`, `--ambient-caps=+${right}`, "--securebits=+no_setuid_fixup"])
 ]
+
+/** To read and to enter is enough; containers often have only the stronger right, to write anywhere too. */
+const passingRight = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const status = yield* Effect.orElseSucceed(fs.readFileString("/proc/self/status"), () => "")
+  const permitted = BigInt(`0x${/^CapPrm:\s*([0-9a-f]+)$/mu.exec(status)?.[1] ?? "0"}`)
+  const dacReadSearch = 2n
+  return (permitted >> dacReadSearch) & 1n ? "dac_read_search" : "dac_override"
+})
 
 const requireSetpriv = Effect.gen(function* () {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner

@@ -13,6 +13,8 @@ import { type ChildProcess, ChildProcessSpawner } from "effect/process"
 export interface LoggedProcess {
   readonly pid: number
   /** Succeeds when the process has ended, with "exit code 1" or "signal SIGKILL". */
+  /** Undefined when a signal ended it. */
+  readonly exitCode: Effect.Effect<number | undefined>
   readonly end: Effect.Effect<string>
   /** The last lines it wrote; waits a moment for those still on their way when the process has ended. */
   readonly lastLines: Effect.Effect<ReadonlyArray<string>>
@@ -56,7 +58,8 @@ export const spawnLogged = Effect.fnUntraced(function* (options: {
   )
 
   const lastLines = Fiber.await(reader).pipe(Effect.timeoutOption(drainTimeout), Effect.andThen(Ref.get(tail)))
-  const logged: LoggedProcess = { pid: handle.pid, end: describeEnd(handle.exitCode), lastLines }
+  const exitCode = Effect.orElseSucceed(handle.exitCode, () => undefined)
+  const logged: LoggedProcess = { pid: handle.pid, end: describeEnd(handle.exitCode), exitCode, lastLines }
   return logged
 })
 
