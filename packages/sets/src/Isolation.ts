@@ -5,7 +5,7 @@
  *
  * - The same key twice in one set: the first runs, and a second one with the same content has its outcome. With
  *   another content it is a conflict.
- * - A data error (SQLSTATE class 22 or 23) fails the whole transaction without saying which item it was. The set is
+ * - A data error (SQLSTATE class 22 or 23, or a value that the driver cannot encode) fails the whole transaction without saying which item it was. The set is
  *   done again in halves, and their halves, until the bad item is alone; all others are done.
  * - A deadlock or a serialization failure: the whole set once more, a few times, with a pause by chance.
  */
@@ -65,7 +65,9 @@ const pauses = Schedule.exponential("5 millis").pipe(Schedule.jittered)
 const isInTheWay = ({ reason }: SqlError.SqlError) =>
   reason._tag === "DeadlockError" || reason._tag === "SerializationError"
 
-const isDataError = (error: SqlError.SqlError) => /^2[23]/u.test(sqlStateOf(error))
+/** PostgreSQL's own, or the driver's when it cannot even write the value down. */
+const isDataError = (error: SqlError.SqlError) =>
+  /^2[23]/u.test(sqlStateOf(error)) || Predicate.isTagged(error.reason.cause, "PgTypesCodecError")
 
 /** The five characters by which PostgreSQL tells its errors apart; empty where the error is not PostgreSQL's. */
 export const sqlStateOf = ({ reason: { cause } }: SqlError.SqlError): string =>

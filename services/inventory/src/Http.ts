@@ -61,12 +61,16 @@ const reservations = HttpApiBuilder.group(
 )
 
 /** The nouns of inventory, over a database. */
-export const nouns = Layer.mergeAll(Products.layer, Stock.layer, Reservations.layer, IdempotencyKeys.layerCleaner).pipe(
+export const nouns = Layer.mergeAll(Products.layer, Stock.layer, Reservations.layer).pipe(
   Layer.provideMerge(Layer.mergeAll(StockLedger.layer, IdempotencyKeys.layer))
 )
 
 /** The service as the chassis and the tests run it. */
 export const definition = {
   place: inventory,
-  routes: Http.routes(InventoryApi).pipe(Layer.provide([products, stock, reservations]), Layer.provide(nouns))
+  routes: Http.routes(InventoryApi).pipe(
+    Layer.provide([products, stock, reservations]),
+    Layer.merge(IdempotencyKeys.layerCleaner),
+    Layer.provide(nouns)
+  )
 } satisfies Service.Definition<StartupError>
