@@ -57,6 +57,14 @@ describe("npm start", () => {
       assert.match(printed, new RegExp(`inventory +http://localhost:${place.inventoryPort} +\\S+/docs +ready`))
       assert.include(printed, `curl -X POST http://localhost:${place.inventoryPort}/products`)
       assert.strictEqual(yield* createProduct(place), 201)
+      const fileSystem = yield* FileSystem.FileSystem
+      const log = yield* fileSystem.readFileString(`${place.dataDirectory}/logs/inventory.log`)
+      // Nobody reads at a terminal here, so every line is JSON.
+      const lines = log
+        .trim()
+        .split("\n")
+        .map((line): unknown => JSON.parse(line))
+      assert.containSubset(lines, [{ level: "INFO", annotations: { service: "inventory" } }])
       const service = yield* serviceOf(first)
       yield* first.signal("SIGTERM")
       assert.strictEqual(yield* Effect.timeout(first.exitCode, "20 seconds"), 0)
