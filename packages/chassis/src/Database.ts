@@ -77,6 +77,12 @@ export const make = (options: Options) =>
 
 export const layerFrom = (options: Options) => PgClient.layerFrom(make(options))
 
+/** Runs this in one transaction of the client, and gives the client to whatever in it asks for one. */
+export const inTransaction =
+  (sql: PgClient.PgClient) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.provideService(sql.withTransaction(effect), PgClient.PgClient, sql)
+
 /** The database of the service with this name, found through its settings. */
 export const layer = (name: string) =>
   Layer.unwrap(

@@ -46,6 +46,7 @@ export class Products extends Context.Service<
     Effect.gen(function* () {
       const sql = yield* PgClient.PgClient
       const ledger = yield* StockLedger
+      const inTransaction = Database.inTransaction(sql)
 
       // In the order of the SKUs: two sets that share some would otherwise wait for each other for ever.
       const insert = (products: ReadonlyArray<NewProduct>) =>
@@ -129,9 +130,6 @@ export class Products extends Context.Service<
         const products = rows.slice(0, limit)
         return { products, nextCursor: rows.length > limit ? (products.at(-1)?.id ?? null) : null }
       }, Database.dies)
-
-      const inTransaction = <A, E>(effect: Effect.Effect<A, E, PgClient.PgClient>) =>
-        Effect.provideService(sql.withTransaction(effect), PgClient.PgClient, sql)
 
       return Products.of({ create, change, find, page })
     })

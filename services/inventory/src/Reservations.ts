@@ -52,6 +52,7 @@ export class Reservations extends Context.Service<
     Effect.gen(function* () {
       const sql = yield* PgClient.PgClient
       const ledger = yield* StockLedger
+      const inTransaction = Database.inTransaction(sql)
 
       // Inserts or locks: the update of a row that is there changes nothing. `old` is null for a row that is new.
       const claimToReserve = (orders: ReadonlyArray<ReserveStock>) =>
@@ -159,9 +160,6 @@ export class Reservations extends Context.Service<
         ])
         return orderIds.map((orderId) => Result.succeed({ orderId, items: held(orderId) }))
       })
-
-      const inTransaction = <A>(effect: Effect.Effect<A, SqlError.SqlError, PgClient.PgClient>) =>
-        Effect.provideService(sql.withTransaction(effect), PgClient.PgClient, sql)
 
       const find = Effect.fn("Reservations.find")(function* (orderIds: ReadonlyArray<OrderId>) {
         const rows = yield* reservationRows(sql`

@@ -68,8 +68,7 @@ export class Stock extends Context.Service<
       })
 
       const run = (requests: ReadonlyArray<StockRequest>) =>
-        sql.withTransaction(adjustOnce(requests)).pipe(
-          Effect.provideService(PgClient.PgClient, sql),
+        Database.inTransaction(sql)(adjustOnce(requests)).pipe(
           Effect.catchIf(waitedTooLong, () => Effect.succeed(requests.map(() => Result.fail(new RequestInProgress()))))
         )
 
