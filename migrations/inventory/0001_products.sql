@@ -5,9 +5,9 @@ CREATE TABLE products (
   name text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 255),
   sku text NOT NULL CHECK (sku ~ '^[A-Za-z0-9._-]{1,100}$'),
   price_cents integer NOT NULL CHECK (price_cents > 0),
-  stock_quantity integer NOT NULL DEFAULT 0 CHECK (stock_quantity >= 0),
+  stock_quantity bigint NOT NULL DEFAULT 0 CHECK (stock_quantity >= 0),
   active boolean NOT NULL DEFAULT true,
-  version integer NOT NULL DEFAULT 1 CHECK (version > 0),
+  version bigint NOT NULL DEFAULT 1 CHECK (version > 0),
   created_at timestamptz NOT NULL DEFAULT now(),
   CONSTRAINT products_sku_unique UNIQUE (sku)
 );

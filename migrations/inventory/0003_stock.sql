@@ -1,16 +1,17 @@
--- Every change of stock leaves a row here; a product's stock is the sum of them.
+-- Every change of stock leaves a row here; a product's stock is the sum of them. Wider than what a request may ask for:
+-- what is given back must always fit, however much was added while it was held.
 CREATE TABLE stock_adjustments (
   id uuid PRIMARY KEY,
   product_id uuid NOT NULL REFERENCES products (id),
   kind text NOT NULL CHECK (kind IN ('initial', 'manual', 'reserve', 'release')),
-  quantity integer NOT NULL CHECK (quantity <> 0),
-  before_quantity integer NOT NULL CHECK (before_quantity >= 0),
-  after_quantity integer NOT NULL CHECK (after_quantity >= 0),
+  quantity bigint NOT NULL CHECK (quantity <> 0),
+  before_quantity bigint NOT NULL CHECK (before_quantity >= 0),
+  after_quantity bigint NOT NULL CHECK (after_quantity >= 0),
   reason text NOT NULL,
   reference_id text,
   notes text,
   created_at timestamptz NOT NULL DEFAULT now(),
-  CONSTRAINT adds_up CHECK (after_quantity::bigint = before_quantity::bigint + quantity)
+  CONSTRAINT adds_up CHECK (after_quantity = before_quantity + quantity)
 );
 
 -- For a product's history, newest first; ids are made in the order of time.

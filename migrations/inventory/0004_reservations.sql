@@ -15,6 +15,6 @@ CREATE TABLE reservations (
 CREATE TABLE reservation_items (
   order_id uuid NOT NULL REFERENCES reservations (order_id),
   product_id uuid NOT NULL REFERENCES products (id),
-  quantity integer NOT NULL CHECK (quantity > 0),
+  quantity bigint NOT NULL CHECK (quantity > 0),
   PRIMARY KEY (order_id, product_id)
 );

@@ -1,7 +1,7 @@
-import { rowsOf } from "@ecommerce/sets/Sets"
 /**
  * The checks that every service with a database has: it answers, and its tables are as this code expects them.
  */
+import { rowsOf } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer, Schema } from "effect"
 import type { SqlError } from "effect/sql"

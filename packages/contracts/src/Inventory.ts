@@ -1,7 +1,7 @@
-import type { Place } from "@ecommerce/protocol/Place"
 /**
  * What inventory offers: the catalogue of products, their stock, and a look at reservations.
  */
+import type { Place } from "@ecommerce/protocol/Place"
 import { strictParsing, Validation } from "@ecommerce/protocol/Validation"
 import { HttpApi, OpenApi } from "effect/http-api"
 

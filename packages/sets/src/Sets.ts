@@ -5,7 +5,7 @@
  * never believed.
  */
 import { PgTypes } from "@effect/sql-pg"
-import { Effect, Result, Schema } from "effect"
+import { Effect, Result, Schema, SchemaGetter } from "effect"
 
 /** Fails only for an element type that the driver does not know, which no input can bring about. */
 const column = (elementType: number) => (values: ReadonlyArray<unknown>) =>
@@ -19,6 +19,14 @@ export const booleans: (values: ReadonlyArray<boolean | null>) => PgTypes.Parame
 const bigints = column(PgTypes.OID.int8)
 export const longs = (values: ReadonlyArray<number>): PgTypes.Parameter => bigints(values.map((value) => BigInt(value)))
 export const jsons: (values: ReadonlyArray<unknown>) => PgTypes.Parameter = column(PgTypes.OID.jsonb)
+
+/** A bigint column as a number: the driver answers bigints, and every count of ours is exact as a number. */
+export const Long = Schema.BigInt.pipe(
+  Schema.decodeTo(Schema.Int, {
+    decode: SchemaGetter.transform((value: bigint) => Number(value)),
+    encode: SchemaGetter.transform((value: number) => BigInt(value))
+  })
+)
 
 /** Runs a statement and decodes its rows: `rowsOf(ProductRow)(sql\`SELECT …\`)`. A row of another shape is a defect. */
 export const rowsOf = <Row extends Schema.ConstraintDecoder<unknown, never>>(row: Row) => {

@@ -186,7 +186,7 @@ describe("npm start", () => {
   )
 })
 
-describe("npm start says in one sentence, with exit code 1 and no stack trace,", () => {
+describe("npm start says in one sentence, with a non-zero exit code and no stack trace,", () => {
   const sentence = Effect.fn("sentence")(function* (
     place: Place,
     environment: Readonly<Record<string, string>>,

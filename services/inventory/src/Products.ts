@@ -16,7 +16,7 @@ import {
 } from "@ecommerce/contracts/Inventory/Products"
 import type { Availability } from "@ecommerce/contracts/Inventory/Stock"
 import * as Outbox from "@ecommerce/outbox/Outbox"
-import { booleans, integers, type Outcomes, rowsOf, texts, uuids } from "@ecommerce/sets/Sets"
+import { booleans, integers, Long, type Outcomes, rowsOf, texts, uuids } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, Result, Schema } from "effect"
 
@@ -136,8 +136,10 @@ export class Products extends Context.Service<
   )
 }
 
-/** A product as the database has it: the driver reads timestamps as dates. */
-const productRows = rowsOf(Schema.Struct({ ...Product.fields, createdAt: Schema.DateTimeUtcFromDate }))
+/** A product as the database has it: the driver reads timestamps as dates, and bigints as such. */
+const productRows = rowsOf(
+  Schema.Struct({ ...Product.fields, stockQuantity: Long, version: Long, createdAt: Schema.DateTimeUtcFromDate })
+)
 const ownerRows = rowsOf(Schema.Struct({ sku: Schema.String, id: ProductId }))
 
 const duplicateOf = (owners: ReadonlyMap<string, ProductId>, sku: string) => {

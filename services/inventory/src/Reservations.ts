@@ -9,7 +9,7 @@
  * arrives late or twice finds its answer, and never takes stock that nobody would give back.
  */
 import * as Database from "@ecommerce/chassis/Database"
-import { OrderId } from "@ecommerce/contracts/Ids"
+import { OrderId, ProductId } from "@ecommerce/contracts/Ids"
 import * as Events from "@ecommerce/contracts/Inventory/Events"
 import {
   AlreadyReleased,
@@ -28,7 +28,7 @@ import {
 import * as Outbox from "@ecommerce/outbox/Outbox"
 import { digestOf } from "@ecommerce/protocol/Idempotency"
 import { isolated } from "@ecommerce/sets/Isolation"
-import { integers, jsons, type Outcomes, rowsOf, texts, uuids } from "@ecommerce/sets/Sets"
+import { jsons, Long, longs, type Outcomes, rowsOf, texts, uuids } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, Result, Schema } from "effect"
 import type { SqlError } from "effect/sql"
@@ -87,7 +87,7 @@ export class Reservations extends Context.Service<
         SELECT * FROM unnest(
           ${uuids(lines.map(({ orderId }) => orderId))},
           ${uuids(lines.map(({ productId }) => productId))},
-          ${integers(lines.map(({ quantity }) => quantity))}
+          ${longs(lines.map(({ quantity }) => quantity))}
         )`
 
       /** What each order holds or held, in the order of the products' ids. */
@@ -207,7 +207,7 @@ const Claimed = Schema.Struct({
   version: Schema.Int
 })
 const claimedRows = rowsOf(Claimed)
-const itemRows = rowsOf(Schema.Struct({ orderId: OrderId, ...ReservationLine.fields }))
+const itemRows = rowsOf(Schema.Struct({ orderId: OrderId, productId: ProductId, quantity: Long }))
 const { items: _, ...reservationFields } = Reservation.fields
 const reservationRows = rowsOf(
   Schema.Struct({

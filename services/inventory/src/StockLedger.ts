@@ -8,7 +8,7 @@ import * as Settings from "@ecommerce/chassis/Settings"
 import { ProductId } from "@ecommerce/contracts/Ids"
 import { lowStock } from "@ecommerce/contracts/Inventory/Events"
 import type { NewEvent } from "@ecommerce/outbox/Event"
-import { integers, rowsOf, texts, uuids } from "@ecommerce/sets/Sets"
+import { Long, longs, rowsOf, texts, uuids } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, Schema } from "effect"
 import { SecureRandom } from "effect/crypto"
@@ -82,8 +82,8 @@ export class StockLedger extends Context.Service<
         UPDATE products SET stock_quantity = input.stock_quantity, version = input.version
         FROM unnest(
           ${uuids(products.map((product) => product.id))},
-          ${integers(products.map((product) => product.stockQuantity))},
-          ${integers(products.map((product) => product.version))}
+          ${longs(products.map((product) => product.stockQuantity))},
+          ${longs(products.map((product) => product.version))}
         ) AS input (id, stock_quantity, version)
         WHERE products.id = input.id`
 
@@ -95,9 +95,9 @@ export class StockLedger extends Context.Service<
             ${uuids(adjustments.map((adjustment) => adjustment.id))},
             ${uuids(adjustments.map((adjustment) => adjustment.productId))},
             ${texts(adjustments.map((adjustment) => adjustment.kind))},
-            ${integers(adjustments.map((adjustment) => adjustment.quantity))},
-            ${integers(adjustments.map((adjustment) => adjustment.before))},
-            ${integers(adjustments.map((adjustment) => adjustment.after))},
+            ${longs(adjustments.map((adjustment) => adjustment.quantity))},
+            ${longs(adjustments.map((adjustment) => adjustment.before))},
+            ${longs(adjustments.map((adjustment) => adjustment.after))},
             ${texts(adjustments.map((adjustment) => adjustment.reason))},
             ${texts(adjustments.map((adjustment) => adjustment.referenceId))},
             ${texts(adjustments.map((adjustment) => adjustment.notes))}
@@ -120,9 +120,7 @@ export class StockLedger extends Context.Service<
   )
 }
 
-const lockedRows = rowsOf(
-  Schema.Struct({ id: ProductId, stockQuantity: Schema.Int, active: Schema.Boolean, version: Schema.Int })
-)
+const lockedRows = rowsOf(Schema.Struct({ id: ProductId, stockQuantity: Long, active: Schema.Boolean, version: Long }))
 
 export const newAdjustmentId = () => SecureRandom.uuidV7Unsafe()
 

@@ -143,6 +143,19 @@ layer(shop)("reservations", (it) => {
     })
   )
 
+  it.effect("are given back also where that makes more than a request could ever add", () =>
+    Effect.gen(function* () {
+      const [a] = yield* productsWith(2_147_483_647)
+      if (a === undefined) return assert.fail("no product")
+      const order = orderOf([a, 10])
+      yield* reserve(order)
+      yield* adjust(a, 10)
+      assert.deepStrictEqual(told(yield* release(order)), ["ok"])
+      assert.deepStrictEqual(yield* stockOf(a), [2_147_483_657])
+      assert.deepStrictEqual(told(yield* reserve(orderOf([a, 2_147_483_647], [a, 10]))), ["ok"])
+    })
+  )
+
   it.effect("that come after their release are refused for good, and leak no stock", () =>
     Effect.gen(function* () {
       const [a] = yield* productsWith(5)

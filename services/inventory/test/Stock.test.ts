@@ -33,7 +33,7 @@ const productWith = (stock: number) =>
 const adjustmentsOf = Effect.fn("adjustmentsOf")(function* (id: ProductId) {
   const { administrator } = yield* TestDatabase
   return yield* administrator`
-    SELECT kind, quantity, before_quantity, after_quantity, reason, reference_id, notes
+    SELECT kind, quantity::integer, before_quantity::integer, after_quantity::integer, reason, reference_id, notes
     FROM inventory.stock_adjustments WHERE product_id = ${id} ORDER BY id`
 })
 

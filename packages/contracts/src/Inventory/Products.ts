@@ -15,7 +15,8 @@ const Sku = Schema.String.check(
   Schema.isPattern(/^[A-Za-z0-9._-]*$/u, { expected: "only letters, digits, dots, underscores and hyphens" })
 )
 const PriceCents = Int4.check(Schema.isGreaterThan(0))
-export const StockQuantity = Int4.check(Schema.isGreaterThanOrEqualTo(0))
+/** Not bounded like what a request may ask for: what orders give back comes on top of what was added meanwhile. */
+export const StockQuantity = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 
 export const Product = Schema.Struct({
   id: ProductId,
@@ -33,7 +34,7 @@ export const NewProduct = Schema.Struct({
   name: Name,
   sku: Sku,
   priceCents: PriceCents,
-  initialStock: StockQuantity.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0)))
+  initialStock: Int4.check(Schema.isGreaterThanOrEqualTo(0)).pipe(Schema.withDecodingDefaultKey(Effect.succeed(0)))
 }).annotate({ identifier: "NewProduct" })
 export type NewProduct = typeof NewProduct.Type
 

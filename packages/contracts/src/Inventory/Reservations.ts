@@ -10,15 +10,20 @@ import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 
 import { OrderId, ProductId } from "../Ids.ts"
 
+/** A line of an order: a product may stand on several. */
+export const OrderLine = Schema.Struct({ productId: ProductId, quantity: Int4.check(Schema.isGreaterThan(0)) })
+export type OrderLine = typeof OrderLine.Type
+
+/** What is held of one product, all lines of the order together. */
 export const ReservationLine = Schema.Struct({
   productId: ProductId,
-  quantity: Int4.check(Schema.isGreaterThan(0))
+  quantity: Schema.Int.check(Schema.isGreaterThan(0))
 })
 export type ReservationLine = typeof ReservationLine.Type
 
 export const ReserveStock = Schema.Struct({
   orderId: OrderId,
-  items: Schema.NonEmptyArray(ReservationLine).annotate({ description: "A product on two lines adds up." })
+  items: Schema.NonEmptyArray(OrderLine).annotate({ description: "A product on two lines adds up." })
 }).annotate({ identifier: "ReserveStock" })
 export type ReserveStock = typeof ReserveStock.Type
 
