@@ -3,6 +3,7 @@
 CREATE TABLE stock_adjustments (
   id uuid PRIMARY KEY,
   product_id uuid NOT NULL REFERENCES products (id),
+  product_version bigint NOT NULL,
   kind text NOT NULL CHECK (kind IN ('initial', 'manual', 'reserve', 'release')),
   quantity bigint NOT NULL CHECK (quantity <> 0),
   before_quantity bigint NOT NULL CHECK (before_quantity >= 0),
@@ -14,12 +15,12 @@ CREATE TABLE stock_adjustments (
   CONSTRAINT adds_up CHECK (after_quantity = before_quantity + quantity)
 );
 
--- For a product's history, newest first; ids are made in the order of time.
-CREATE INDEX stock_adjustments_by_product ON stock_adjustments (product_id, id);
+-- A product's history, in the order in which it happened: clocks of several processes would not tell it.
+CREATE UNIQUE INDEX stock_adjustments_by_product ON stock_adjustments (product_id, product_version);
 
 -- What products had before there were adjustments.
-INSERT INTO stock_adjustments (id, product_id, kind, quantity, before_quantity, after_quantity, reason)
-SELECT uuidv7(), id, 'initial', stock_quantity, 0, stock_quantity, 'initial stock'
+INSERT INTO stock_adjustments (id, product_id, product_version, kind, quantity, before_quantity, after_quantity, reason)
+SELECT uuidv7(), id, version, 'initial', stock_quantity, 0, stock_quantity, 'initial stock'
 FROM products
 WHERE stock_quantity > 0;
 

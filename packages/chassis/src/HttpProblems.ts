@@ -32,7 +32,7 @@ export const middleware = <Id extends string, Groups extends HttpApiGroup.Constr
     response: Effect.Effect<HttpServerResponse.HttpServerResponse, Types.unhandled>
   ): Effect.Effect<HttpServerResponse.HttpServerResponse, Types.unhandled, HttpServerRequest.HttpServerRequest> =>
     HttpServerRequest.HttpServerRequest.use((request) =>
-      (declaresTooMuch(request) ? HttpServerRespondable.toResponse(bodyTooLarge) : response).pipe(
+      (refusalByHeaders(request) ?? response).pipe(
         Effect.flatMap((answer) => asProblem(request, answer)),
         Effect.catchCause((cause) =>
           Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : problemOf(request, cause, allowed)
@@ -42,19 +42,25 @@ export const middleware = <Id extends string, Groups extends HttpApiGroup.Constr
     )
 }
 
-/** Before a byte of it is read, or asked for by a client that waits for `100 Continue`. */
-const declaresTooMuch = (request: HttpServerRequest.HttpServerRequest) =>
-  Number(request.headers["content-length"] ?? 0) > largestBody
+/** Before a byte of the body is read, or asked for by a client that waits for `100 Continue`. */
+const refusalByHeaders = ({ headers }: HttpServerRequest.HttpServerRequest) => {
+  const length = Number(headers["content-length"] ?? 0)
+  if (length > largestBody) return HttpServerRespondable.toResponse(bodyTooLarge)
+  const hasBody = length > 0 || headers["transfer-encoding"] !== undefined
+  // The library would take it for JSON.
+  return hasBody && headers["content-type"] === undefined ? notJson("none") : undefined
+}
+
+const notJson = (sent: string) =>
+  HttpServerRespondable.toResponse(
+    new Problems.UnsupportedMediaType({
+      errors: [{ in: "header", field: "content-type", message: `Expected application/json, got ${sent}` }]
+    })
+  )
 
 /** The few answers that the HTTP library writes itself, without a body that says what is wrong. */
-const asProblem = (request: HttpServerRequest.HttpServerRequest, answer: HttpServerResponse.HttpServerResponse) => {
-  if (answer.status === 415) {
-    const sent = request.headers["content-type"] ?? "none"
-    const errors = [{ in: "header" as const, field: "content-type", message: `Expected application/json, got ${sent}` }]
-    return HttpServerRespondable.toResponse(new Problems.UnsupportedMediaType({ errors }))
-  }
-  return Effect.succeed(answer)
-}
+const asProblem = (request: HttpServerRequest.HttpServerRequest, answer: HttpServerResponse.HttpServerResponse) =>
+  answer.status === 415 ? notJson(request.headers["content-type"] ?? "none") : Effect.succeed(answer)
 
 const problemOf = (
   request: HttpServerRequest.HttpServerRequest,
@@ -125,6 +131,7 @@ const allowedMethods = <Id extends string, Groups extends HttpApiGroup.Constrain
       if (isPath(path)) router.on(method, path, true)
     }
   })
+  // oxlint-disable-next-line unicorn/prefer-array-some -- a router's find, not a list's
   return (url) => [...methods].filter((method) => router.find(method, url) !== undefined)
 }
 

@@ -3,8 +3,8 @@
  *
  * An operation on a set runs as one transaction. What may go wrong with it is settled here, once for all operations:
  *
- * - The same key twice in one set: the first runs, and a second one with the same content has its outcome. With
- *   another content it is a conflict.
+ * - The same key twice in one set: what asks for the same is run once and answers both. What asks for something else
+ *   under that key is run afterwards, and judged like any later request: by what is stored under the key.
  * - A data error (SQLSTATE class 22 or 23, or a value that the driver cannot encode) fails the whole transaction without saying which item it was. The set is
  *   done again in halves, and their halves, until the bad item is alone; all others are done.
  * - A deadlock or a serialization failure: the whole set once more, a few times, with a pause by chance.
@@ -18,27 +18,42 @@ export interface Operation<Item, Outcome, R> {
   readonly keyOf: (item: Item) => string
   /** Equal for two items that ask for the same. */
   readonly contentOf: (item: Item) => string
-  readonly onConflict: (item: Item) => Outcome
   readonly onBadItem: (item: Item) => Outcome
 }
 
-export const isolated =
-  <Item, Outcome, R>(operation: Operation<Item, Outcome, R>) =>
-  (items: ReadonlyArray<Item>): Effect.Effect<ReadonlyArray<Outcome>, SqlError.SqlError, R> =>
-    Effect.gen(function* () {
-      const first = new Map<string, Item>()
-      for (const item of items) if (!first.has(operation.keyOf(item))) first.set(operation.keyOf(item), item)
-      const distinct = [...first.values()]
-      const outcomes = yield* runInHalves(operation, distinct)
-      const outcomeOf = new Map(distinct.map((item, place) => [operation.keyOf(item), outcomes[place]]))
-      return items.map((item) => {
-        const key = operation.keyOf(item)
-        const ran = first.get(key)
-        const outcome = outcomeOf.get(key)
-        if (ran === undefined || outcome === undefined) throw new Error(`No outcome for the item with the key ${key}`)
-        return operation.contentOf(ran) === operation.contentOf(item) ? outcome : operation.onConflict(item)
-      })
+export const isolated = <Item, Outcome, R>(operation: Operation<Item, Outcome, R>) => {
+  const requestOf = (item: Item) => JSON.stringify([operation.keyOf(item), operation.contentOf(item)])
+
+  const runAll = (
+    items: ReadonlyArray<Item>,
+    known: ReadonlyMap<string, Outcome>
+  ): Effect.Effect<ReadonlyMap<string, Outcome>, SqlError.SqlError, R> => {
+    const open = items.filter((item) => !known.has(requestOf(item)))
+    if (open.length === 0) return Effect.succeed(known)
+    const round = oneForEach(open, operation.keyOf)
+    return Effect.flatMap(runInHalves(operation, round), (outcomes) => {
+      const decided = round.flatMap((item, place) =>
+        outcomes.slice(place, place + 1).map((outcome) => [requestOf(item), outcome] as const)
+      )
+      return runAll(open, new Map([...known, ...decided]))
     })
+  }
+
+  return (items: ReadonlyArray<Item>): Effect.Effect<ReadonlyArray<Outcome>, SqlError.SqlError, R> =>
+    Effect.map(runAll(items, new Map()), (outcomes) =>
+      items.flatMap((item) => {
+        const outcome = outcomes.get(requestOf(item))
+        return outcome === undefined ? [] : [outcome]
+      })
+    )
+}
+
+/** The first of the items with each key. */
+const oneForEach = <Item>(items: ReadonlyArray<Item>, keyOf: (item: Item) => string) => {
+  const first = new Map<string, Item>()
+  for (const item of items) if (!first.has(keyOf(item))) first.set(keyOf(item), item)
+  return [...first.values()]
+}
 
 const runInHalves = <Item, Outcome, R>(
   operation: Operation<Item, Outcome, R>,

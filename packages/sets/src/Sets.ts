@@ -17,7 +17,8 @@ export const integers: (values: ReadonlyArray<number | null>) => PgTypes.Paramet
 export const booleans: (values: ReadonlyArray<boolean | null>) => PgTypes.Parameter = column(PgTypes.OID.bool)
 
 const bigints = column(PgTypes.OID.int8)
-export const longs = (values: ReadonlyArray<number>): PgTypes.Parameter => bigints(values.map((value) => BigInt(value)))
+export const longs = (values: ReadonlyArray<number>): PgTypes.Parameter =>
+  bigints(values.map((value) => (Number.isInteger(value) ? BigInt(value) : value)))
 export const jsons: (values: ReadonlyArray<unknown>) => PgTypes.Parameter = column(PgTypes.OID.jsonb)
 
 /** A bigint column as a number: the driver answers bigints, and every count of ours is exact as a number. */

@@ -20,7 +20,6 @@ const parcels = (count: number) => Array.from({ length: count }, (_, index) => p
 const onParcels: Omit<Operation<Parcel, string, never>, "run"> = {
   keyOf: ({ key }) => key,
   contentOf: ({ label, sentOn, weight }) => JSON.stringify([weight, label, sentOn]),
-  onConflict: ({ key }) => `${key} conflicts`,
   onBadItem: ({ key }) => `${key} is bad`
 }
 
@@ -74,12 +73,12 @@ describe("an operation on a set", () => {
     })
   )
 
-  it.live("refuses a key that comes again with another content; the first of them is done", () =>
+  it.live("runs what asks for something else under a key afterwards, as a later request would", () =>
     Effect.gen(function* () {
       const { accept, transactions } = scripted()
       const outcomes = yield* accept([parcel("a"), parcel("a", { weight: 2 }), parcel("b"), parcel("a")])
-      assert.deepStrictEqual(outcomes, ["a is stored", "a conflicts", "b is stored", "a is stored"])
-      assert.deepStrictEqual(transactions, [["a", "b"]])
+      assert.deepStrictEqual(outcomes, ["a is stored", "a is stored", "b is stored", "a is stored"])
+      assert.deepStrictEqual(transactions, [["a", "b"], ["a"]])
     })
   )
 
@@ -280,18 +279,18 @@ layer(depotLayer, { excludeTestServices: true })("a set in PostgreSQL", (it) => 
   )
 })
 
-/** The items one after the other, each by itself: what a set of them has to come to. */
+/** What a set has to come to: item by item, and what asks for something else under a key after all others. */
 const oneByOne = (items: ReadonlyArray<Parcel>) => {
-  const known = new Map<string, { readonly content: string; readonly outcome: string }>()
+  const requestOf = (item: Parcel) => `${item.key} ${onParcels.contentOf(item)}`
+  const outcomes = new Map<string, string>()
   const stored: Array<string> = []
-  const outcomes = items.map((item) => {
-    const content = onParcels.contentOf(item)
-    const before = known.get(item.key)
-    if (before !== undefined) return before.content === content ? before.outcome : onParcels.onConflict(item)
-    if (item.weight > 0) stored.push(item.key)
-    const outcome = item.weight > 0 ? `${item.key} has number ${stored.length}` : onParcels.onBadItem(item)
-    known.set(item.key, { content, outcome })
-    return outcome
-  })
-  return { outcomes, stored }
+  for (let open = items; open.length > 0; open = open.filter((item) => !outcomes.has(requestOf(item)))) {
+    const round = open.filter((item, place) => open.findIndex(({ key }) => key === item.key) === place)
+    for (const item of round) {
+      const isGood = item.weight > 0 && !stored.includes(item.key)
+      if (isGood) stored.push(item.key)
+      outcomes.set(requestOf(item), isGood ? `${item.key} has number ${stored.length}` : onParcels.onBadItem(item))
+    }
+  }
+  return { outcomes: items.map((item) => outcomes.get(requestOf(item)) ?? "nothing"), stored }
 }

@@ -8,11 +8,11 @@ import * as Settings from "@ecommerce/chassis/Settings"
 import * as Worker from "@ecommerce/chassis/Worker"
 import { integers, rowsOf, texts } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
-import { Context, Duration, Effect, Layer, Schema } from "effect"
+import { Config, Context, Duration, Effect, Layer, Schema } from "effect"
 import type { SqlError } from "effect/sql"
 
 /** An answer as it was sent the first time. */
-export interface Answer {
+export interface StoredAnswer {
   readonly status: number
   readonly body: string
 }
@@ -23,22 +23,27 @@ export interface Claim {
 }
 
 /** What is known of a key: nothing yet, an answer, or that it belongs to another request. */
-export type Claimed = "new" | "other request" | Answer
+export type Claimed = "new" | "other request" | StoredAnswer
 
 type Sql<A> = Effect.Effect<A, SqlError.SqlError>
 
-export const keepFor = Settings.duration(
-  "IDEMPOTENCY_KEEP",
-  "24 hours",
-  "How long the answer to a request with an Idempotency-Key is kept."
-)
+export const keepFor = Settings.setting({
+  key: "IDEMPOTENCY_KEEP",
+  about: "How long the answer to a request with an Idempotency-Key is kept.",
+  expected: 'a duration of at least "24 hours"',
+  fallback: "24 hours",
+  config: (key) => Config.schema(Schema.DurationFromString.check(atLeastADay), key)
+})
+
+/** Clients are promised a day in which they may send a request again. */
+const atLeastADay = Schema.makeFilter((duration: Duration.Duration) => Duration.toHours(duration) >= 24)
 
 export class IdempotencyKeys extends Context.Service<
   IdempotencyKeys,
   {
     /** Claims keys of a route, in the order of the keys; each key once. */
     readonly claim: (route: string, claims: ReadonlyArray<Claim>) => Sql<ReadonlyMap<string, Claimed>>
-    readonly store: (route: string, answers: ReadonlyArray<Answer & { readonly key: string }>) => Sql<void>
+    readonly store: (route: string, answers: ReadonlyArray<StoredAnswer & { readonly key: string }>) => Sql<void>
     /** Forgets what is older than it has to be kept. */
     readonly clean: Sql<void>
   }
@@ -63,7 +68,7 @@ export class IdempotencyKeys extends Context.Service<
         return new Map(rows.map((row) => [row.key, claimedOf(row, digests.get(row.key))]))
       })
 
-      const store = (route: string, answers: ReadonlyArray<Answer & { readonly key: string }>) =>
+      const store = (route: string, answers: ReadonlyArray<StoredAnswer & { readonly key: string }>) =>
         Effect.asVoid(sql`
           UPDATE idempotency_keys SET status = input.status, body = input.body
           FROM unnest(
@@ -71,13 +76,18 @@ export class IdempotencyKeys extends Context.Service<
             ${integers(answers.map(({ status }) => status))},
             ${texts(answers.map(({ body }) => body))}
           ) AS input (key, status, body)
-          WHERE idempotency_keys.route = ${route} AND idempotency_keys.key = input.key`)
+          WHERE idempotency_keys.route = ${route} AND idempotency_keys.key = input.key
+            AND idempotency_keys.key = ANY(${texts(answers.map(({ key }) => key))})`)
 
-      const clean = Effect.asVoid(sql`
-        DELETE FROM idempotency_keys WHERE (route, key) IN (
-          SELECT route, key FROM idempotency_keys
+      const cleanSome = sql`
+        DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
+          SELECT ctid FROM idempotency_keys
           WHERE created_at < now() - make_interval(secs => ${age})
-          ORDER BY created_at LIMIT 10000 FOR UPDATE SKIP LOCKED)`)
+          ORDER BY created_at LIMIT ${portion} FOR UPDATE SKIP LOCKED))
+        RETURNING 1 AS cleaned`
+
+      // In portions, so that no transaction is long; until one is not full.
+      const clean = Effect.asVoid(Effect.repeat(cleanSome, { until: (cleaned) => cleaned.length < portion }))
 
       return IdempotencyKeys.of({ claim, store, clean })
     })
@@ -88,6 +98,8 @@ export class IdempotencyKeys extends Context.Service<
     Effect.map(IdempotencyKeys, ({ clean }) => Worker.layer("idempotency-keys", clean, { every: "1 minute" }))
   )
 }
+
+const portion = 10_000
 
 const KeyRow = Schema.Struct({
   key: Schema.String,

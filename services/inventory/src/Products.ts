@@ -2,6 +2,7 @@
  * Products: what is sold, at what price, and whether it may be sold.
  *
  * Every operation takes a set and answers one outcome an item, in the order of the items; one product is a set of one.
+ * They are asked for over HTTP only, one at a time and well checked: what could spoil a larger set is not settled here.
  */
 import * as Database from "@ecommerce/chassis/Database"
 import { ProductId } from "@ecommerce/contracts/Ids"
@@ -102,7 +103,7 @@ export class Products extends Context.Service<
             ${integers(changes.map(({ change }) => change.priceCents ?? null))},
             ${booleans(changes.map(({ change }) => change.active ?? null))}
           ) AS input (id, name, price_cents, active)
-          WHERE products.id = input.id
+          WHERE products.id = input.id AND products.id = ANY(${uuids(changes.map(({ id }) => id))})
           RETURNING products.*`)
 
       const updateAndTell = Effect.fn("Products.updateAndTell")(function* (changes: ReadonlyArray<ChangeOf>) {
@@ -156,6 +157,7 @@ const initialStock = ({ id: productId, stockQuantity, version }: Product): Adjus
   before: 0,
   after: stockQuantity,
   version,
+  events: [],
   reason: "initial stock",
   referenceId: null,
   notes: null

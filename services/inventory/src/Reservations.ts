@@ -18,7 +18,7 @@ import {
   RefusedItem,
   type ReleaseStock,
   Reservation,
-  ReservationLine,
+  type ReservationLine,
   ReservationNotFound,
   type ReserveStock,
   StockRefused,
@@ -80,7 +80,8 @@ export class Reservations extends Context.Service<
         UPDATE reservations SET state = 'REFUSED', refusal = input.refusal
         FROM unnest(${uuids(refused.map(({ orderId }) => orderId))}, ${jsons(refused.map(({ refusal }) => refusal))})
           AS input (order_id, refusal)
-        WHERE reservations.order_id = input.order_id`
+        WHERE reservations.order_id = input.order_id
+          AND reservations.order_id = ANY(${uuids(refused.map(({ orderId }) => orderId))})`
 
       const insertItems = (lines: ReadonlyArray<ReservationLine & { readonly orderId: OrderId }>) => sql`
         INSERT INTO reservation_items (order_id, product_id, quantity)
@@ -103,12 +104,13 @@ export class Reservations extends Context.Service<
       const reserveOnce = Effect.fn("Reservations.reserveOnce")(function* (orders: ReadonlyArray<ReserveStock>) {
         const claimed = new Map((yield* claimToReserve(orders)).map((row) => [row.orderId, row]))
         const fresh = orders.filter(({ orderId }) => claimed.get(orderId)?.previousState === null)
+        if (fresh.length === 0) return orders.map((order) => rememberedOutcome(order, claimed.get(order.orderId)))
         const locked = yield* ledger.lock(fresh.flatMap(({ items }) => items.map(({ productId }) => productId)))
         const allocated = allocate(fresh, locked)
         const granted = allocated.filter(({ refused }) => refused.length === 0)
         const refused = allocated.filter((allocation) => allocation.refused.length > 0)
 
-        const { events } = yield* ledger.write(
+        const adjustments = yield* ledger.write(
           granted.flatMap(({ demand, order }) => demand.map((line) => takenBy(order.orderId, line))),
           locked
         )
@@ -127,7 +129,7 @@ export class Reservations extends Context.Service<
           ...refused.map(({ order: { orderId }, refused: items }) =>
             Events.reservationRefused.of({ subject: orderId, version: 1, data: { orderId, items } })
           ),
-          ...events
+          ...adjustments.flatMap(({ events }) => events)
         ])
 
         const decided = new Map(allocated.map((allocation) => [allocation.order.orderId, allocation]))
@@ -151,12 +153,12 @@ export class Reservations extends Context.Service<
           versions.has(orderId) ? held(orderId).map((line) => returnedBy(orderId, line)) : []
         )
         const locked = yield* ledger.lock(returned.map(({ productId }) => productId))
-        const { events } = yield* ledger.write(returned, locked)
+        const adjustments = yield* ledger.write(returned, locked)
         yield* Outbox.append([
           ...[...versions].map(([orderId, version]) =>
             Events.released.of({ subject: orderId, version, data: { orderId, items: held(orderId) } })
           ),
-          ...events
+          ...adjustments.flatMap(({ events }) => events)
         ])
         return orderIds.map((orderId) => Result.succeed({ orderId, items: held(orderId) }))
       })
@@ -180,14 +182,12 @@ export class Reservations extends Context.Service<
           run: (orders) => inTransaction(reserveOnce(orders)),
           keyOf: ({ orderId }) => orderId,
           contentOf,
-          onConflict: ({ orderId }) => Result.fail(new KeyConflict({ orderId })),
           onBadItem: ({ orderId }) => Result.fail(new BadItem({ orderId }))
         }),
         release: isolated<ReleaseStock, Released[number], never>({
           run: (orders) => inTransaction(releaseOnce(orders)),
           keyOf: ({ orderId }) => orderId,
           contentOf: ({ orderId }) => orderId,
-          onConflict: ({ orderId }) => Result.fail(new BadItem({ orderId })),
           onBadItem: ({ orderId }) => Result.fail(new BadItem({ orderId }))
         }),
         find
@@ -223,8 +223,9 @@ const contentOf = (order: ReserveStock) => digestOf(demandOf(order))
 /** What became of an order's reservation before, said again. */
 const rememberedOutcome = (order: ReserveStock, claimed: typeof Claimed.Type | undefined) => {
   const { orderId } = order
-  if (claimed?.previousState === "RELEASED") return Result.fail(new AlreadyReleased({ orderId }))
-  if (claimed?.digest !== contentOf(order)) return Result.fail(new KeyConflict({ orderId }))
+  if (claimed === undefined) throw new Error(`The order ${orderId} was not claimed`)
+  if (claimed.previousState === "RELEASED") return Result.fail(new AlreadyReleased({ orderId }))
+  if (claimed.digest !== contentOf(order)) return Result.fail(new KeyConflict({ orderId }))
   return claimed.refusal === null
     ? Result.succeed({ orderId, items: demandOf(order) })
     : Result.fail(new StockRefused({ orderId, items: claimed.refusal }))

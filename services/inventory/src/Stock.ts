@@ -47,19 +47,18 @@ export class Stock extends Context.Service<
       const keys = yield* IdempotencyKeys
 
       const adjustOnce = Effect.fn("Stock.adjustOnce")(function* (requests: ReadonlyArray<StockRequest>) {
-        const claimed = yield* keys.claim(
-          route,
-          requests.map((request) => ({ key: request.key, digest: contentOf(request) }))
-        )
+        const claims = requests.map((request) => ({ key: request.key, digest: contentOf(request) }))
+        const claimed = yield* Effect.catchIf(keys.claim(route, claims), waitedTooLong, () => new KeyHeld())
         const fresh = requests.filter(({ key }) => claimed.get(key) === "new")
+        if (fresh.length === 0) return requests.map(({ key }) => outcomeOf(claimed.get(key), undefined))
         const locked = yield* ledger.lock(fresh.map(({ productId }) => productId))
         const decided = decideAll(fresh, locked)
-        const written = yield* ledger.write(
+        const adjustments = yield* ledger.write(
           decided.flatMap(({ change }) => (change === undefined ? [] : [change])),
           locked
         )
-        yield* Outbox.append([...written.adjustments.map(adjustedEvent), ...written.events])
-        const answers = answerAll(decided, written.adjustments)
+        yield* Outbox.append(adjustments.flatMap((adjustment) => [adjustedEvent(adjustment), ...adjustment.events]))
+        const answers = answerAll(decided, adjustments)
         yield* keys.store(
           route,
           [...answers].map(([key, answer]) => ({ key, ...answer }))
@@ -67,16 +66,21 @@ export class Stock extends Context.Service<
         return requests.map(({ key }) => outcomeOf(claimed.get(key), answers.get(key)))
       })
 
-      const run = (requests: ReadonlyArray<StockRequest>) =>
-        Database.inTransaction(sql)(adjustOnce(requests)).pipe(
-          Effect.catchIf(waitedTooLong, () => Effect.succeed(requests.map(() => Result.fail(new RequestInProgress()))))
-        )
+      /** A key that somebody holds is found like a bad item: in halves, so that the others need not wait for it. */
+      const run = (
+        requests: ReadonlyArray<StockRequest>
+      ): Effect.Effect<ReadonlyArray<Result.Result<Answer, Refusal>>, SqlError.SqlError> =>
+        Effect.catchTag(Database.inTransaction(sql)(adjustOnce(requests)), "KeyHeld", () => {
+          if (requests.length === 1) return Effect.succeed([Result.fail(new RequestInProgress())])
+          const middle = Math.ceil(requests.length / 2)
+          const halves = [run(requests.slice(0, middle)), run(requests.slice(middle))]
+          return Effect.map(Effect.all(halves), (outcomes) => outcomes.flat())
+        })
 
       const adjust = isolated<StockRequest, Result.Result<Answer, Refusal>, never>({
         run,
         keyOf: ({ key }) => key,
         contentOf,
-        onConflict: () => Result.fail(new IdempotencyKeyReused()),
         onBadItem: () => Result.fail(new MalformedRequest())
       })
 
@@ -88,6 +92,9 @@ export class Stock extends Context.Service<
 const route = "POST /products/:id/stock"
 
 const contentOf = ({ change, productId }: StockRequest) => digestOf({ productId, change })
+
+/** The first request with this key is still at work, in another transaction. */
+class KeyHeld extends Schema.TaggedError<KeyHeld>()("KeyHeld", {}) {}
 
 /** The role's lock_timeout bounds the wait for the first request with a key. */
 const waitedTooLong = ({ reason }: SqlError.SqlError) => reason._tag === "LockTimeoutError"
@@ -113,7 +120,8 @@ const decideAll = (
       const requestedChange = change.quantity
       return { key, refusal: new InsufficientStock({ productId, requestedChange, availableQuantity }) }
     }
-    if (after > largestInt4) return { key, refusal: new StockOutOfRange({ productId, availableQuantity }) }
+    if (change.quantity > 0 && after > largestInt4)
+      return { key, refusal: new StockOutOfRange({ productId, availableQuantity }) }
     stock.set(productId, after)
     const { notes = null, quantity, reason, referenceId = null } = change
     return { key, change: { productId, kind: "manual", quantity, reason, referenceId, notes } }

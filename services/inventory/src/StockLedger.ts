@@ -37,11 +37,7 @@ export interface Adjustment extends Change {
   readonly after: number
   /** The product's, after this change. */
   readonly version: number
-}
-
-export interface Written {
-  /** One a change, in their order. */
-  readonly adjustments: ReadonlyArray<Adjustment>
+  /** What else it brought about, with versions above its own: to be told right after it. */
   readonly events: ReadonlyArray<NewEvent>
 }
 
@@ -58,8 +54,11 @@ export class StockLedger extends Context.Service<
   {
     /** Locks these products in the order of their ids, whatever order they are named in; unknown ones are not there. */
     readonly lock: (ids: ReadonlyArray<ProductId>) => Sql<ReadonlyMap<ProductId, LockedProduct>>
-    /** Applies changes that fit to locked products, in their order. */
-    readonly write: (changes: ReadonlyArray<Change>, locked: ReadonlyMap<ProductId, LockedProduct>) => Sql<Written>
+    /** Applies changes that fit to locked products, in their order; answers one adjustment a change. */
+    readonly write: (
+      changes: ReadonlyArray<Change>,
+      locked: ReadonlyMap<ProductId, LockedProduct>
+    ) => Sql<ReadonlyArray<Adjustment>>
     /** Only the rows: for products whose stock was set as they were made. */
     readonly record: (adjustments: ReadonlyArray<Adjustment>) => Sql<void>
   }
@@ -85,15 +84,16 @@ export class StockLedger extends Context.Service<
           ${longs(products.map((product) => product.stockQuantity))},
           ${longs(products.map((product) => product.version))}
         ) AS input (id, stock_quantity, version)
-        WHERE products.id = input.id`
+        WHERE products.id = input.id AND products.id = ANY(${uuids(products.map((product) => product.id))})`
 
       const record = (adjustments: ReadonlyArray<Adjustment>) =>
         Effect.asVoid(sql`
           INSERT INTO stock_adjustments
-            (id, product_id, kind, quantity, before_quantity, after_quantity, reason, reference_id, notes)
+            (id, product_id, product_version, kind, quantity, before_quantity, after_quantity, reason, reference_id, notes)
           SELECT * FROM unnest(
             ${uuids(adjustments.map((adjustment) => adjustment.id))},
             ${uuids(adjustments.map((adjustment) => adjustment.productId))},
+            ${longs(adjustments.map((adjustment) => adjustment.version))},
             ${texts(adjustments.map((adjustment) => adjustment.kind))},
             ${longs(adjustments.map((adjustment) => adjustment.quantity))},
             ${longs(adjustments.map((adjustment) => adjustment.before))},
@@ -107,12 +107,12 @@ export class StockLedger extends Context.Service<
         changes: ReadonlyArray<Change>,
         locked: ReadonlyMap<ProductId, LockedProduct>
       ) {
-        const { adjustments, events, products } = applyAll(changes, locked, threshold)
+        const { adjustments, products } = applyAll(changes, locked, threshold)
         if (adjustments.length > 0) {
           yield* update(products)
           yield* record(adjustments)
         }
-        return { adjustments, events }
+        return adjustments
       })
 
       return StockLedger.of({ lock, write, record })
@@ -127,7 +127,6 @@ export const newAdjustmentId = () => SecureRandom.uuidV7Unsafe()
 /** Each change sees what the ones before it left. An event of a product takes a version of its own. */
 const applyAll = (changes: ReadonlyArray<Change>, locked: ReadonlyMap<ProductId, LockedProduct>, threshold: number) => {
   const products = new Map<ProductId, LockedProduct>()
-  const events: Array<NewEvent> = []
   const adjustments = changes.map((change): Adjustment => {
     const product = products.get(change.productId) ?? locked.get(change.productId)
     if (product === undefined) throw new Error(`The product ${change.productId} is not locked`)
@@ -135,11 +134,11 @@ const applyAll = (changes: ReadonlyArray<Change>, locked: ReadonlyMap<ProductId,
     const after = before + change.quantity
     const version = product.version + 1
     const isNowLow = before >= threshold && after < threshold
-    if (isNowLow) events.push(lowStockEvent(product.id, after, threshold, version + 1))
+    const events = isNowLow ? [lowStockEvent(product.id, after, threshold, version + 1)] : []
     products.set(product.id, { ...product, stockQuantity: after, version: isNowLow ? version + 1 : version })
-    return { ...change, id: newAdjustmentId(), before, after, version }
+    return { ...change, id: newAdjustmentId(), before, after, version, events }
   })
-  return { adjustments, events, products: [...products.values()] }
+  return { adjustments, products: [...products.values()] }
 }
 
 const lowStockEvent = (productId: ProductId, stockQuantity: number, threshold: number, version: number) =>

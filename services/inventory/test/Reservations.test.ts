@@ -114,6 +114,8 @@ layer(shop)("reservations", (it) => {
       const other = { ...orderOf([a, 2]), orderId: order.orderId }
       assert.deepStrictEqual(told(yield* reserve(order, other)), ["ok", "KeyConflict"])
       assert.deepStrictEqual(told(yield* reserve(other)), ["KeyConflict"])
+      // Whoever repeats the first request is not confused by a neighbour with the same id.
+      assert.deepStrictEqual(told(yield* reserve(other, order)), ["KeyConflict", "ok"])
       assert.deepStrictEqual(yield* stockOf(a), [8])
     })
   )
@@ -201,6 +203,19 @@ layer(shop)("reservations", (it) => {
       assert.strictEqual(outcomes.filter((outcome) => outcome === "ok").length, 500)
       assert.strictEqual(outcomes[250], "BadItem")
       assert.deepStrictEqual(yield* stockOf(a), [500])
+    })
+  )
+
+  it.effect("of a quantity that is no whole number are refused alone", () =>
+    Effect.gen(function* () {
+      const [a] = yield* productsWith(5)
+      if (a === undefined) return assert.fail("no product")
+      assert.deepStrictEqual(told(yield* reserve(orderOf([a, 1]), orderOf([a, 1.5]), orderOf([a, 1]))), [
+        "ok",
+        "BadItem",
+        "ok"
+      ])
+      assert.deepStrictEqual(yield* stockOf(a), [3])
     })
   )
 

@@ -3,7 +3,7 @@ import { one } from "@ecommerce/sets/Sets"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import * as TestService from "@ecommerce/testing/TestService"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Fiber, Layer, Result, Schema } from "effect"
+import { Deferred, Effect, Fiber, Layer, Result, Schema } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 
 import { definition, nouns } from "../src/Http.ts"
@@ -148,16 +148,17 @@ layer(shop, { excludeTestServices: true })("stock by hand", (it) => {
     Effect.gen(function* () {
       const id = yield* productWith(0)
       const { administrator } = yield* TestDatabase
+      const isHeld = yield* Deferred.make<void>()
       const held = yield* Effect.forkChild(
         administrator.withTransaction(
           Effect.andThen(
             administrator`INSERT INTO inventory.idempotency_keys (route, key, digest)
               VALUES ('POST /products/:id/stock', 'held', 'of another replica')`,
-            Effect.never
+            Effect.andThen(Deferred.succeed(isHeld, undefined), Effect.never)
           )
         )
       )
-      yield* Effect.sleep("300 millis")
+      yield* Deferred.await(isHeld)
       const answer = yield* send(id, "held", '{"quantity": 1, "reason": "counted"}')
       assert.strictEqual(answer.status, 409)
       assert.strictEqual(answer.retryAfter, "1")
@@ -211,6 +212,66 @@ layer(shop, { excludeTestServices: true })("stock by hand", (it) => {
         [...new Set(versions)].toSorted((a, b) => a - b)
       )
     })
+  )
+
+  it.effect("tells what one set did to a product in the order in which it happened, with rising versions", () =>
+    Effect.gen(function* () {
+      const id = yield* productWith(6)
+      const changes = [-2, 5, -6, -1]
+      yield* (yield* Stock).adjust(
+        changes.map((quantity, place) => ({
+          key: `told-${place}`,
+          productId: id,
+          change: { quantity, reason: "counted" }
+        }))
+      )
+      const events = yield* eventsAbout(id)
+      assert.deepStrictEqual(
+        events.map(({ type, version }) => [type.replace("inventory.", ""), Number(version)]),
+        [
+          ["product.created", 1],
+          ["stock_adjusted", 2],
+          ["low_stock", 3],
+          ["stock_adjusted", 4],
+          ["stock_adjusted", 5],
+          ["low_stock", 6],
+          ["stock_adjusted", 7]
+        ]
+      )
+    })
+  )
+
+  it.effect("can always shrink, also above what a request could ever reach", () =>
+    Effect.gen(function* () {
+      const id = yield* productWith(2_147_483_647)
+      const { administrator } = yield* TestDatabase
+      yield* administrator`UPDATE inventory.products SET stock_quantity = stock_quantity + 5 WHERE id = ${id}`
+      yield* administrator`UPDATE inventory.stock_adjustments SET quantity = quantity + 5, after_quantity = after_quantity + 5
+        WHERE product_id = ${id}`
+      assert.strictEqual((yield* send(id, "shrink-a-little", '{"quantity": -1, "reason": "counted"}')).status, 200)
+      assert.strictEqual((yield* send(id, "no-more", '{"quantity": 1, "reason": "counted"}')).status, 422)
+    })
+  )
+
+  it.effect(
+    "says that a request is in progress only where that is so, and is unavailable where a product is held",
+    () =>
+      Effect.gen(function* () {
+        const id = yield* productWith(1)
+        const { administrator } = yield* TestDatabase
+        const isHeld = yield* Deferred.make<void>()
+        const holdProduct = Effect.andThen(
+          administrator`SELECT FROM inventory.products WHERE id = ${id} FOR UPDATE`,
+          Effect.andThen(Deferred.succeed(isHeld, undefined), Effect.never)
+        )
+        const held = yield* Effect.forkChild(administrator.withTransaction(holdProduct))
+        yield* Deferred.await(isHeld)
+        const answer = yield* send(id, "fresh-key", '{"quantity": 1, "reason": "counted"}')
+        assert.strictEqual(answer.status, 503)
+        assert.strictEqual(answer.retryAfter, "1")
+        yield* Fiber.interrupt(held)
+        assert.strictEqual((yield* send(id, "fresh-key", '{"quantity": 1, "reason": "counted"}')).status, 200)
+      })
   )
 
   it.effect("is available to orders while the product is active", () =>
