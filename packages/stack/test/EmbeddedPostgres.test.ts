@@ -180,7 +180,7 @@ describe("a start that cannot work says why", () => {
       const message = yield* messageOf(startOn(yield* emptyPlace, { port }))
       assert.strictEqual(
         message,
-        `PostgreSQL cannot have port ${port} on 127.0.0.1, something else is listening there: choose another port.`
+        `PostgreSQL: Port ${port} is taken by another process: stop it, or choose another with POSTGRES_PORT.`
       )
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )

@@ -10,7 +10,7 @@ import { definition, nouns } from "../src/Http.ts"
 import { IdempotencyKeys } from "../src/IdempotencyKeys.ts"
 import { Products } from "../src/Products.ts"
 import { Stock } from "../src/Stock.ts"
-import { eventsAbout, productsWith, unbalanced } from "./fixtures/Shop.ts"
+import { productsWith, unbalanced } from "./fixtures/Shop.ts"
 
 const unknownProduct = Schema.decodeSync(ProductId)("019845e1-682f-4b02-a706-3b2422d13aec")
 const atOnce = { concurrency: "unbounded" } as const
@@ -187,57 +187,6 @@ layer(shop, { excludeTestServices: true })("stock by hand", (it) => {
         [409, 200, "MalformedRequest", 200]
       )
       assert.strictEqual((yield* one((yield* Products).find([id]))).stockQuantity, 0)
-    })
-  )
-
-  it.effect("tells of low stock once for each time that it falls below five", () =>
-    Effect.gen(function* () {
-      const id = yield* productWith(6)
-      for (const [key, quantity] of [
-        ["low-1", -1],
-        ["low-2", -1],
-        ["low-3", -1],
-        ["low-4", 2],
-        ["low-5", -3]
-      ] as const) {
-        yield* send(id, key, JSON.stringify({ quantity, reason: "counted" }))
-      }
-      const events = yield* eventsAbout(id)
-      const quantities = events.filter(({ type }) => type === "inventory.low_stock").map(({ data }) => data)
-      assert.containSubset(quantities, [{ stockQuantity: 4 }, { stockQuantity: 2 }])
-      assert.strictEqual(quantities.length, 2)
-      const versions = events.map(({ version }) => Number(version))
-      assert.deepStrictEqual(
-        versions,
-        [...new Set(versions)].toSorted((a, b) => a - b)
-      )
-    })
-  )
-
-  it.effect("tells what one set did to a product in the order in which it happened, with rising versions", () =>
-    Effect.gen(function* () {
-      const id = yield* productWith(6)
-      const changes = [-2, 5, -6, -1]
-      yield* (yield* Stock).adjust(
-        changes.map((quantity, place) => ({
-          key: `told-${place}`,
-          productId: id,
-          change: { quantity, reason: "counted" }
-        }))
-      )
-      const events = yield* eventsAbout(id)
-      assert.deepStrictEqual(
-        events.map(({ type, version }) => [type.replace("inventory.", ""), Number(version)]),
-        [
-          ["product.created", 1],
-          ["stock_adjusted", 2],
-          ["low_stock", 3],
-          ["stock_adjusted", 4],
-          ["stock_adjusted", 5],
-          ["low_stock", 6],
-          ["stock_adjusted", 7]
-        ]
-      )
     })
   )
 
