@@ -2,11 +2,12 @@
  * Whatever goes wrong between a request and its answer, as a problem with a code: no stack, SQL or internal address
  * leaves the service.
  */
+import { isUtf8 } from "node:buffer"
 import type { Server } from "node:http"
 
 import * as Problems from "@ecommerce/protocol/GeneralProblems"
 import { contentType as problemContentType } from "@ecommerce/protocol/Problem"
-import { Cause, Effect, Predicate, Result, type Types } from "effect"
+import { Cause, Effect, Predicate, Result, Schema, type Types } from "effect"
 import { FindMyWay, HttpServerError, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "effect/http"
 import { HttpApi, type HttpApiGroup } from "effect/http-api"
 import { SqlError } from "effect/sql"
@@ -32,7 +33,7 @@ export const middleware = <Id extends string, Groups extends HttpApiGroup.Constr
     response: Effect.Effect<HttpServerResponse.HttpServerResponse, Types.unhandled>
   ): Effect.Effect<HttpServerResponse.HttpServerResponse, Types.unhandled, HttpServerRequest.HttpServerRequest> =>
     HttpServerRequest.HttpServerRequest.use((request) =>
-      (refusalByHeaders(request) ?? response).pipe(
+      (refusalByHeaders(request) ?? Effect.andThen(refuseBrokenText(request), response)).pipe(
         Effect.flatMap((answer) => asProblem(request, answer)),
         Effect.catchCause((cause) =>
           Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : problemOf(request, cause, allowed)
@@ -50,6 +51,17 @@ const refusalByHeaders = ({ headers }: HttpServerRequest.HttpServerRequest) => {
   // The library would take it for JSON.
   return hasBody && headers["content-type"] === undefined ? notJson("none") : undefined
 }
+
+/** The library would put a replacement for each byte that is no UTF-8, and store what nobody has sent. */
+const refuseBrokenText = (request: HttpServerRequest.HttpServerRequest) =>
+  request.headers["content-type"] === undefined
+    ? Effect.void
+    : // Routes are interruptible, what stands before them is not: a body that never ends must not keep us from stopping.
+      Effect.flatMap(Effect.interruptible(Effect.orDie(request.arrayBuffer)), (bytes) =>
+        isUtf8(new Uint8Array(bytes)) ? Effect.void : Effect.die(new BrokenText())
+      )
+
+class BrokenText extends Schema.TaggedError<BrokenText>()("BrokenText", {}) {}
 
 const notJson = (sent: string) =>
   HttpServerRespondable.toResponse(
@@ -76,6 +88,7 @@ const problemOf = (
       return HttpServerRespondable.toResponse(isTooLarge ? bodyTooLarge : new Problems.MalformedRequest())
     }
   }
+  if (Predicate.isTagged(error, "BrokenText")) return HttpServerRespondable.toResponse(new Problems.MalformedRequest())
   if (SqlError.isSqlError(error) && isTransient(error)) {
     return Effect.andThen(
       Effect.logWarning(`The database did not answer: ${describe(error)}`),

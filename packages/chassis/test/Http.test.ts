@@ -169,6 +169,16 @@ layer(TestService.layer(definition, settings).pipe(Layer.provideMerge(TestDataba
     })
   )
 
+  it.effect("refuses bytes that are no UTF-8, and does not put something else in their place", () =>
+    Effect.gen(function* () {
+      const bytes = new Uint8Array([...new TextEncoder().encode('{"count":1,"text":"'), 0xff, 0xfe, 0x22, 0x7d])
+      const request = HttpClientRequest.post("/echo").pipe(HttpClientRequest.bodyUint8Array(bytes, "application/json"))
+      const answer = yield* answerTo(request)
+      assert.strictEqual(answer.status, 400)
+      assert.containSubset(yield* problemIn(answer), { error: "malformed_request" })
+    })
+  )
+
   it.effect("refuses what is not JSON with 415", () =>
     Effect.gen(function* () {
       const answer = yield* answerTo(
