@@ -5,7 +5,7 @@ import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import { NodeServices } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FileSystem, Option, Path, Redacted, type Scope } from "effect"
+import { Effect, FileSystem, Layer, Option, Path, Redacted, type Scope } from "effect"
 
 const password = Redacted.make('it\'s a "secret"')
 
@@ -123,6 +123,20 @@ describe("migrations", () => {
 })
 
 describe("a service's role", () => {
+  it.live("can be given to several databases of one server at once", () =>
+    Effect.gen(function* () {
+      const { migrate } = yield* folderWith("letters", twoFiles)
+      const applied = yield* Effect.all(
+        Array.from({ length: 4 }, () => Effect.provide(migrate, Layer.fresh(TestDatabase.layerEmpty))),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(
+        applied,
+        Array.from({ length: 4 }, () => Object.keys(twoFiles))
+      )
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
   it.live("sees its own tables and nobody else's, may not change them, and has limits on its time", () =>
     withDatabase(
       Effect.gen(function* () {

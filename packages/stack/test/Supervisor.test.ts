@@ -69,6 +69,24 @@ describe("children", () => {
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
+  it.live("a child that is restarted on request, more often than it may die, ends orderly and counts no death", () =>
+    Effect.gen(function* () {
+      const { child, lines, pidOf, supervisor } = yield* setUp()
+      yield* supervisor.start(child("orders"))
+      for (let time = 0; time < 7; time++) {
+        const before = yield* pidOf("orders")
+        yield* supervisor.restart("orders")
+        yield* eventually(
+          Effect.map(supervisor.states, (states) => {
+            const state = states.get("orders")
+            return state?.status === "ready" && !Option.contains(state.pid, before)
+          })
+        )
+      }
+      assert.isFalse((yield* lines).some((line) => line.includes("ended with")))
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
   it.live("a child that keeps dying fails its start and the supervisor, within seconds and with its last words", () =>
     Effect.gen(function* () {
       const { child, supervisor } = yield* setUp()
