@@ -4,6 +4,7 @@
  * The chassis adds to a service's own handlers: settings, logs, telemetry, its database, health, the HTTP server, and
  * a start and an end that behave.
  */
+import { Admission } from "@ecommerce/commands/CommandServer"
 import type { Place } from "@ecommerce/protocol/Place"
 import { Validation } from "@ecommerce/protocol/Validation"
 import { NodeHttpServer } from "@effect/platform-node"
@@ -26,6 +27,7 @@ export type Provided =
   | Layer.Success<ReturnType<typeof Database.layerFrom>>
   | Layer.Success<typeof Validation.layer>
   | Layer.Success<typeof ServiceTokens.layer>
+  | Admission
   | Layer.Success<typeof NodeHttpServer.layerHttpServices>
   | Health
   | HttpRouter.HttpRouter
@@ -39,10 +41,12 @@ export interface Definition<E> {
 /** The running service, without its settings, so that tests can give it others. */
 export const layer = <E>({ place, routes }: Definition<E>) =>
   Http.serve(place, Layer.merge(routes, Readiness.layer(place.name))).pipe(
-    Layer.provide([Database.layer(place.name), Health.layer, Validation.layer, ServiceTokens.layer]),
+    Layer.provide([Database.layer(place.name), Health.layer, Validation.layer, ServiceTokens.layer, admission]),
     Layer.provide([Telemetry.layer(place.name), NodeHttpServer.layerHttpServices]),
     Layer.provide(Logs.layer(place.name))
   )
+
+const admission = Layer.unwrap(Effect.map(Settings.commandsAtOnce.read, Admission.layer))
 
 /** Runs the service as this process, until a signal ends it, or its supervisor goes away. */
 export const run = (definition: Definition<StartupError>) =>

@@ -104,6 +104,12 @@ export const shutdownTimeout = duration(
 
 export const databasePoolSize = count("DATABASE_POOL_SIZE", 10, "How many connections one service process may open.")
 
+export const commandsAtOnce = count(
+  "COMMANDS_AT_ONCE",
+  256,
+  "How many batches of commands one service process takes on at once; more are answered with 503."
+)
+
 /** Several tokens, separated by commas, are all valid: add the new one, move the callers, remove the old one. */
 export const serviceTokens = setting({
   key: "SERVICE_TOKEN",

@@ -6,7 +6,7 @@ import { strictParsing, Validation } from "@ecommerce/protocol/Validation"
 import { HttpApi, OpenApi } from "effect/http-api"
 
 import { productsGroup } from "./Inventory/Products.ts"
-import { reservationsGroup } from "./Inventory/Reservations.ts"
+import { commandsGroup, reservationsGroup } from "./Inventory/Reservations.ts"
 import { stockGroup } from "./Inventory/Stock.ts"
 
 export const inventory: Place = { name: "inventory", port: 3001 }
@@ -15,6 +15,7 @@ export class InventoryApi extends HttpApi.make("inventory")
   .add(productsGroup)
   .add(stockGroup)
   .add(reservationsGroup)
+  .add(commandsGroup)
   .middleware(Validation)
   .annotateMerge(strictParsing)
   .annotateMerge(

@@ -25,7 +25,7 @@ export interface Event<Type extends string, Data extends Schema.Codec<unknown, u
     readonly version: number
     readonly data: Data["Type"]
     /** Of the request that made it happen, where it is known. */
-    readonly traceparent?: string
+    readonly traceparent?: string | null | undefined
   }) => NewEvent
 }
 

@@ -4,6 +4,9 @@
 import * as Database from "@ecommerce/chassis/Database"
 import * as Service from "@ecommerce/chassis/Service"
 import * as Settings from "@ecommerce/chassis/Settings"
+import type { Command } from "@ecommerce/commands/Command"
+import * as CommandClient from "@ecommerce/commands/CommandClient"
+import { NodeHttpClient } from "@effect/platform-node"
 import { ConfigProvider, Effect, Layer, Redacted } from "effect"
 import { FetchHttpClient, HttpServer } from "effect/http"
 
@@ -16,6 +19,17 @@ export const layer = <E>(definition: Service.Definition<E>, settings: Readonly<R
     Layer.provideMerge(Service.layer(definition)),
     Layer.provide(settingsLayer(definition.place.name, settings))
   )
+
+/** A command of the running service, as other services ask it. */
+export const command = Effect.fnUntraced(function* <Payload, Success, Refusal>(
+  declaration: Command<Payload, Success, Refusal>
+) {
+  const { serviceToken } = yield* TestDatabase
+  const url = yield* HttpServer.addressFormattedWith(Effect.succeed)
+  // Not the test's own client, which puts the service's address before every URL.
+  const client = yield* Layer.build(NodeHttpClient.layerUndici)
+  return yield* Effect.provide(CommandClient.to({ url, token: Redacted.make(serviceToken) })(declaration), client)
+})
 
 const settingsLayer = (service: string, settings: Readonly<Record<string, string>>) =>
   ConfigProvider.layer(

@@ -4,7 +4,9 @@
 import * as Http from "@ecommerce/chassis/Http"
 import type * as Service from "@ecommerce/chassis/Service"
 import type { StartupError } from "@ecommerce/chassis/StartupError"
+import * as CommandServer from "@ecommerce/commands/CommandServer"
 import { inventory, InventoryApi } from "@ecommerce/contracts/Inventory"
+import { releaseStock, reserveStock } from "@ecommerce/contracts/Inventory/Reservations"
 import { headerName, respond, tellToRetry } from "@ecommerce/protocol/Idempotency"
 import { defaultLimit } from "@ecommerce/protocol/Page"
 import { one, successes } from "@ecommerce/sets/Sets"
@@ -60,6 +62,18 @@ const reservations = HttpApiBuilder.group(
   })
 )
 
+const commands = HttpApiBuilder.group(
+  InventoryApi,
+  "commands",
+  Effect.fn(function* (handlers) {
+    const reservations = yield* Reservations
+    return handlers.handleAll({
+      "reserve-stock": yield* CommandServer.handler(reserveStock, reservations.reserve),
+      "release-stock": yield* CommandServer.handler(releaseStock, reservations.release)
+    })
+  })
+)
+
 /** The nouns of inventory, over a database. */
 export const nouns = Layer.mergeAll(Products.layer, Stock.layer, Reservations.layer).pipe(
   Layer.provideMerge(Layer.mergeAll(StockLedger.layer, IdempotencyKeys.layer))
@@ -69,7 +83,7 @@ export const nouns = Layer.mergeAll(Products.layer, Stock.layer, Reservations.la
 export const definition = {
   place: inventory,
   routes: Http.routes(InventoryApi).pipe(
-    Layer.provide([products, stock, reservations]),
+    Layer.provide([products, stock, reservations, commands]),
     Layer.merge(IdempotencyKeys.layerCleaner),
     Layer.provide(nouns)
   )

@@ -9,12 +9,12 @@
  * arrives late or twice finds its answer, and never takes stock that nobody would give back.
  */
 import * as Database from "@ecommerce/chassis/Database"
+import { KeyConflict, type Received } from "@ecommerce/commands/Command"
+import { type Run, tracesOf } from "@ecommerce/commands/CommandServer"
 import { OrderId, ProductId } from "@ecommerce/contracts/Ids"
 import * as Events from "@ecommerce/contracts/Inventory/Events"
 import {
   AlreadyReleased,
-  BadItem,
-  KeyConflict,
   RefusedItem,
   type ReleaseStock,
   Reservation,
@@ -26,24 +26,18 @@ import {
   type StockReserved
 } from "@ecommerce/contracts/Inventory/Reservations"
 import * as Outbox from "@ecommerce/outbox/Outbox"
-import { digestOf } from "@ecommerce/protocol/Idempotency"
-import { isolated } from "@ecommerce/sets/Isolation"
 import { jsons, Long, longs, type Outcomes, rowsOf, texts, uuids } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, Result, Schema } from "effect"
-import type { SqlError } from "effect/sql"
 
 import { allocate, demandOf } from "./Allocation.ts"
 import { type Change, StockLedger } from "./StockLedger.ts"
 
-type Reserved = Outcomes<StockReserved, StockRefused | AlreadyReleased | KeyConflict | BadItem>
-type Released = Outcomes<StockReleased, BadItem>
-
 export class Reservations extends Context.Service<
   Reservations,
   {
-    readonly reserve: (orders: ReadonlyArray<ReserveStock>) => Effect.Effect<Reserved, SqlError.SqlError>
-    readonly release: (orders: ReadonlyArray<ReleaseStock>) => Effect.Effect<Released, SqlError.SqlError>
+    readonly reserve: Run<ReserveStock, StockReserved, StockRefused | AlreadyReleased>
+    readonly release: Run<ReleaseStock, StockReleased, never>
     readonly find: (orderIds: ReadonlyArray<OrderId>) => Effect.Effect<Outcomes<Reservation, ReservationNotFound>>
   }
 >()("@ecommerce/inventory/Reservations") {
@@ -55,11 +49,11 @@ export class Reservations extends Context.Service<
       const inTransaction = Database.inTransaction(sql)
 
       // Inserts or locks: the update of a row that is there changes nothing. `old` is null for a row that is new.
-      const claimToReserve = (orders: ReadonlyArray<ReserveStock>) =>
+      const claimToReserve = (orders: ReadonlyArray<Received<ReserveStock>>) =>
         claimedRows(sql`
           INSERT INTO reservations (order_id, state, digest)
           SELECT order_id, 'RESERVED', digest
-          FROM unnest(${uuids(orders.map(({ orderId }) => orderId))}, ${texts(orders.map(contentOf))})
+          FROM unnest(${uuids(orders.map(({ key }) => key))}, ${texts(orders.map(({ digest }) => digest))})
             AS input (order_id, digest)
           ORDER BY order_id
           ON CONFLICT (order_id) DO UPDATE SET order_id = excluded.order_id
@@ -101,10 +95,14 @@ export class Reservations extends Context.Service<
           (byOrder.get(orderId) ?? []).map(({ productId, quantity }) => ({ productId, quantity }))
       })
 
-      const reserveOnce = Effect.fn("Reservations.reserveOnce")(function* (orders: ReadonlyArray<ReserveStock>) {
+      const reserveOnce = Effect.fn("Reservations.reserveOnce")(function* (
+        orders: ReadonlyArray<Received<ReserveStock>>
+      ) {
         const claimed = new Map((yield* claimToReserve(orders)).map((row) => [row.orderId, row]))
-        const fresh = orders.filter(({ orderId }) => claimed.get(orderId)?.previousState === null)
-        if (fresh.length === 0) return orders.map((order) => rememberedOutcome(order, claimed.get(order.orderId)))
+        const fresh = orders
+          .map(({ payload }) => payload)
+          .filter(({ orderId }) => claimed.get(orderId)?.previousState === null)
+        if (fresh.length === 0) return orders.map((order) => rememberedOutcome(order, claimed))
         const locked = yield* ledger.lock(fresh.flatMap(({ items }) => items.map(({ productId }) => productId)))
         const allocated = allocate(fresh, locked)
         const granted = allocated.filter(({ refused }) => refused.length === 0)
@@ -122,28 +120,42 @@ export class Reservations extends Context.Service<
         if (refused.length > 0) {
           yield* markRefused(refused.map(({ order: { orderId }, refused: refusal }) => ({ orderId, refusal })))
         }
+        const traces = tracesOf(orders)
         yield* Outbox.append([
           ...granted.map(({ demand: items, order: { orderId } }) =>
-            Events.reserved.of({ subject: orderId, version: 1, data: { orderId, items } })
+            Events.reserved.of({
+              subject: orderId,
+              traceparent: traces.get(orderId),
+              version: 1,
+              data: { orderId, items }
+            })
           ),
           ...refused.map(({ order: { orderId }, refused: items }) =>
-            Events.reservationRefused.of({ subject: orderId, version: 1, data: { orderId, items } })
+            Events.reservationRefused.of({
+              subject: orderId,
+              traceparent: traces.get(orderId),
+              version: 1,
+              data: { orderId, items }
+            })
           ),
           ...adjustments.flatMap(({ events }) => events)
         ])
 
         const decided = new Map(allocated.map((allocation) => [allocation.order.orderId, allocation]))
         return orders.map((order) => {
-          const now = decided.get(order.orderId)
-          if (now === undefined) return rememberedOutcome(order, claimed.get(order.orderId))
+          const { orderId } = order.payload
+          const now = decided.get(orderId)
+          if (now === undefined) return rememberedOutcome(order, claimed)
           return now.refused.length === 0
-            ? Result.succeed({ orderId: order.orderId, items: now.demand })
-            : Result.fail(new StockRefused({ orderId: order.orderId, items: now.refused }))
+            ? Result.succeed({ orderId, items: now.demand })
+            : Result.fail(new StockRefused({ orderId, items: now.refused }))
         })
       })
 
-      const releaseOnce = Effect.fn("Reservations.releaseOnce")(function* (orders: ReadonlyArray<ReleaseStock>) {
-        const orderIds = orders.map(({ orderId }) => orderId)
+      const releaseOnce = Effect.fn("Reservations.releaseOnce")(function* (
+        orders: ReadonlyArray<Received<ReleaseStock>>
+      ) {
+        const orderIds = orders.map(({ payload }) => payload.orderId)
         const claimed = yield* claimToRelease(orderIds)
         const held = yield* itemsOf(orderIds)
         const versions = new Map(
@@ -154,9 +166,15 @@ export class Reservations extends Context.Service<
         )
         const locked = yield* ledger.lock(returned.map(({ productId }) => productId))
         const adjustments = yield* ledger.write(returned, locked)
+        const traces = tracesOf(orders)
         yield* Outbox.append([
           ...[...versions].map(([orderId, version]) =>
-            Events.released.of({ subject: orderId, version, data: { orderId, items: held(orderId) } })
+            Events.released.of({
+              subject: orderId,
+              traceparent: traces.get(orderId),
+              version,
+              data: { orderId, items: held(orderId) }
+            })
           ),
           ...adjustments.flatMap(({ events }) => events)
         ])
@@ -178,18 +196,8 @@ export class Reservations extends Context.Service<
       }, Database.dies)
 
       return Reservations.of({
-        reserve: isolated<ReserveStock, Reserved[number], never>({
-          run: (orders) => inTransaction(reserveOnce(orders)),
-          keyOf: ({ orderId }) => orderId,
-          contentOf,
-          onBadItem: ({ orderId }) => Result.fail(new BadItem({ orderId }))
-        }),
-        release: isolated<ReleaseStock, Released[number], never>({
-          run: (orders) => inTransaction(releaseOnce(orders)),
-          keyOf: ({ orderId }) => orderId,
-          contentOf: ({ orderId }) => orderId,
-          onBadItem: ({ orderId }) => Result.fail(new BadItem({ orderId }))
-        }),
+        reserve: (orders) => inTransaction(reserveOnce(orders)),
+        release: (orders) => inTransaction(releaseOnce(orders)),
         find
       })
     })
@@ -217,17 +225,18 @@ const reservationRows = rowsOf(
   })
 )
 
-/** Orders that ask for the same are one request, however their lines are arranged. */
-const contentOf = (order: ReserveStock) => digestOf(demandOf(order))
-
 /** What became of an order's reservation before, said again. */
-const rememberedOutcome = (order: ReserveStock, claimed: typeof Claimed.Type | undefined) => {
-  const { orderId } = order
+const rememberedOutcome = (
+  { digest, key, payload }: Received<ReserveStock>,
+  rows: ReadonlyMap<OrderId, typeof Claimed.Type>
+) => {
+  const { orderId } = payload
+  const claimed = rows.get(orderId)
   if (claimed === undefined) throw new Error(`The order ${orderId} was not claimed`)
   if (claimed.previousState === "RELEASED") return Result.fail(new AlreadyReleased({ orderId }))
-  if (claimed.digest !== contentOf(order)) return Result.fail(new KeyConflict({ orderId }))
+  if (claimed.digest !== digest) return Result.fail(new KeyConflict({ key }))
   return claimed.refusal === null
-    ? Result.succeed({ orderId, items: demandOf(order) })
+    ? Result.succeed({ orderId, items: demandOf(payload) })
     : Result.fail(new StockRefused({ orderId, items: claimed.refusal }))
 }
 

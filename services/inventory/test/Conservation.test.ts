@@ -6,9 +6,19 @@ import { Effect, Result } from "effect"
 import * as fc from "fast-check"
 
 import type { Products } from "../src/Products.ts"
-import { Reservations } from "../src/Reservations.ts"
+import type { Reservations } from "../src/Reservations.ts"
 import type { Stock } from "../src/Stock.ts"
-import { adjust, layer as shop, misheld, newOrderId, productsWith, stockOf, unbalanced } from "./fixtures/Shop.ts"
+import {
+  adjust,
+  layer as shop,
+  misheld,
+  newOrderId,
+  productsWith,
+  release,
+  reserve,
+  stockOf,
+  unbalanced
+} from "./fixtures/Shop.ts"
 
 /** What one of many does at the same time: places by number, of the products and of the orders of a run. */
 type Step =
@@ -70,14 +80,13 @@ layer(shop)("any adds, reserves and releases at the same time, in sets of any si
           const [first, ...others] = cart.map((line) => lineOf(ids, line))
           return { orderId: newOrderId(), items: [first ?? lineOf(ids, [0, 1]), ...others] }
         })
-        const { release, reserve } = yield* Reservations
         yield* Effect.forEach(
           steps,
-          (step) => {
+          (step): Effect.Effect<unknown, unknown, Reservations | Stock> => {
             if (step.do === "add")
               return step.quantity === 0 ? Effect.void : adjust(at(ids, step.product), step.quantity)
             const set = step.orders.map((order) => at(asked, order))
-            return step.do === "reserve" ? reserve(set) : release(set.map(({ orderId }) => ({ orderId })))
+            return step.do === "reserve" ? reserve(...set) : release(...set)
           },
           { concurrency: "unbounded", discard: true }
         )
@@ -85,7 +94,7 @@ layer(shop)("any adds, reserves and releases at the same time, in sets of any si
         assert.deepStrictEqual(yield* misheld, [])
 
         // Whatever happened, what is given back is exactly what was taken: only the adds remain.
-        yield* release(asked.map(({ orderId }) => ({ orderId })))
+        yield* release(...asked)
         const added = yield* administrator<{ productId: ProductId; sum: bigint }>`
           SELECT product_id, sum(quantity) FROM inventory.stock_adjustments
           WHERE product_id = ANY(${ids}::uuid[]) AND kind IN ('initial', 'manual') GROUP BY product_id`
@@ -95,7 +104,7 @@ layer(shop)("any adds, reserves and releases at the same time, in sets of any si
           ids.map((id) => sums.get(id) ?? 0)
         )
         // And nobody gets anything afterwards under an id that was released.
-        const late = yield* reserve(asked)
+        const late = yield* reserve(...asked)
         assert.isTrue(late.every(Result.isFailure))
       })
 

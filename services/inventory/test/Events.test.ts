@@ -2,9 +2,8 @@ import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 
 import { Products } from "../src/Products.ts"
-import { Reservations } from "../src/Reservations.ts"
 import { Stock } from "../src/Stock.ts"
-import { adjust, eventsAbout, layer as shop, orderOf, productsWith } from "./fixtures/Shop.ts"
+import { adjust, eventsAbout, layer as shop, orderOf, productsWith, release, reserve } from "./fixtures/Shop.ts"
 
 const productWith = (stock: number) =>
   Effect.flatMap(productsWith(stock), ([id]) => (id === undefined ? Effect.die("no product") : Effect.succeed(id)))
@@ -36,10 +35,9 @@ layer(shop)("inventory tells", (it) => {
   it.effect("of what orders had, could not have, and gave back", () =>
     Effect.gen(function* () {
       const id = yield* productWith(9)
-      const { release, reserve } = yield* Reservations
       const [held, refused] = [orderOf([id, 2]), orderOf([id, 9])]
-      yield* reserve([held, refused])
-      yield* release([held, refused])
+      yield* reserve(held, refused)
+      yield* release(held, refused)
       const items = [{ productId: id, quantity: 2 }]
       assert.containSubset(yield* eventsAbout(held.orderId), [
         { type: "inventory.reserved", data: { orderId: held.orderId, items } },
@@ -60,7 +58,7 @@ layer(shop)("inventory tells", (it) => {
     Effect.gen(function* () {
       const id = yield* productWith(6)
       yield* Effect.forEach([-1, -1, -1, 2, -3, 9], (quantity) => adjust(id, quantity))
-      yield* (yield* Reservations).reserve([orderOf([id, 4]), orderOf([id, 4]), orderOf([id, 1])])
+      yield* reserve(orderOf([id, 4]), orderOf([id, 4]), orderOf([id, 1]))
       const quantities = (yield* eventsAbout(id)).filter(({ type }) => type === "inventory.low_stock")
       assert.strictEqual(quantities.length, 3)
       assert.containSubset(quantities, [

@@ -13,6 +13,7 @@ import { IdempotencyKeys } from "../src/IdempotencyKeys.ts"
 import { Products } from "../src/Products.ts"
 import { Reservations } from "../src/Reservations.ts"
 import { Stock } from "../src/Stock.ts"
+import { release, reserve } from "./fixtures/Shop.ts"
 
 /** One connection, so that a plan that it keeps is met again by every later statement. */
 const oneConnection = Layer.unwrap(
@@ -78,7 +79,7 @@ const rowsRead = Effect.gen(function* () {
 })
 const readRows = rowsOf(Schema.Struct({ table: Schema.String, read: Schema.Int }))
 
-type Operation = readonly [name: string, run: Effect.Effect<unknown, SqlError.SqlError>]
+type Operation = readonly [name: string, run: Effect.Effect<unknown, SqlError.SqlError, Reservations>]
 
 /** Where the operation looked at too many rows: nowhere, if all is well. */
 const overreadBy = Effect.fn("overreadBy")(function* ([name, operation]: Operation) {
@@ -117,13 +118,13 @@ const hotOperations = Effect.fn("hotOperations")(function* (known?: ReadonlyArra
     ["adjust", adjust(stockRequests)],
     ["adjust one", adjust(stockRequests.slice(0, 1).map((request) => ({ ...request, key: crypto.randomUUID() })))],
     ["adjust again", adjust(stockRequests)],
-    ["reserve", reservations.reserve(orders)],
-    ["reserve again", reservations.reserve(orders)],
-    ["refuse", reservations.reserve(ordersOf(nobody))],
+    ["reserve", reserve(...orders)],
+    ["reserve again", reserve(...orders)],
+    ["refuse", reserve(...ordersOf(nobody))],
     ["find reservations", reservations.find(orders.map(({ orderId }) => orderId))],
-    ["release", reservations.release(orders)],
-    ["release again", reservations.release(orders)],
-    ["release before reserve", reservations.release(ordersOf(ids))],
+    ["release", release(...orders)],
+    ["release again", release(...orders)],
+    ["release before reserve", release(...ordersOf(ids))],
     ["clean", clean]
   ]
   const others = yield* Effect.forEach(operations, overreadBy)
@@ -191,10 +192,9 @@ const spreadOver = (products: number) =>
 
 /** The best of three: what the machine does beside is not the question. */
 const reserveMillis = Effect.fn("reserveMillis")(function* (ids: ReadonlyArray<ProductId>) {
-  const { reserve } = yield* Reservations
   const times = yield* Effect.forEach([1, 2, 3], () =>
     Effect.gen(function* () {
-      const [duration, reserved] = yield* Effect.timed(reserve(ordersOf(ids)))
+      const [duration, reserved] = yield* Effect.timed(reserve(...ordersOf(ids)))
       assert.strictEqual(successes(reserved).length, setSize)
       return Duration.toMillis(duration)
     })

@@ -1,5 +1,4 @@
 import { ProductId } from "@ecommerce/contracts/Ids"
-import type { ReserveStock } from "@ecommerce/contracts/Inventory/Reservations"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Result, Schema } from "effect"
 
@@ -13,16 +12,14 @@ import {
   newOrderId,
   orderOf,
   productsWith,
+  release,
+  reserve,
   stockOf,
   unbalanced
 } from "./fixtures/Shop.ts"
 
 const unknownProduct = Schema.decodeSync(ProductId)("019845e1-682f-4b02-a706-3b2422d13aec")
 const atOnce = { concurrency: "unbounded" } as const
-
-const reserve = (...orders: ReadonlyArray<ReserveStock>) => Effect.flatMap(Reservations, (all) => all.reserve(orders))
-const release = (...orders: ReadonlyArray<{ readonly orderId: ReserveStock["orderId"] }>) =>
-  Effect.flatMap(Reservations, (all) => all.release(orders.map(({ orderId }) => ({ orderId }))))
 
 /** What became of each, in short. */
 const told = <A, E extends { readonly _tag: string }>(outcomes: ReadonlyArray<Result.Result<A, E>>) =>

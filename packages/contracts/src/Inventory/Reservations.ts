@@ -2,6 +2,7 @@
  * Reservations: stock that is held for an order. Other services reserve and release by command; over HTTP there is only
  * a look at what became of it.
  */
+import * as Command from "@ecommerce/commands/Command"
 import { Problem } from "@ecommerce/protocol/Problem"
 import { ServiceToken } from "@ecommerce/protocol/ServiceToken"
 import { Int4 } from "@ecommerce/protocol/Validation"
@@ -56,11 +57,28 @@ export class StockRefused extends Schema.TaggedError<StockRefused>()("StockRefus
 /** The reservation came after its release: it is refused for good. */
 export class AlreadyReleased extends Schema.TaggedError<AlreadyReleased>()("AlreadyReleased", { orderId: OrderId }) {}
 
-/** The order's id was used for other items before. */
-export class KeyConflict extends Schema.TaggedError<KeyConflict>()("KeyConflict", { orderId: OrderId }) {}
+const ofOrder = ({ orderId }: { readonly orderId: OrderId }) => orderId
 
-/** PostgreSQL cannot store this item; the others of its set are done. */
-export class BadItem extends Schema.TaggedError<BadItem>()("BadItem", { orderId: OrderId }) {}
+export const reserveStock = Command.make("reserve-stock", {
+  description: "Holds stock for an order: all that it asks for, or nothing.",
+  payload: ReserveStock,
+  success: StockReserved,
+  errors: [StockRefused, AlreadyReleased],
+  key: ofOrder
+})
+
+/** Undoes reserve-stock, also where nothing was reserved: a reservation that comes afterwards is refused. */
+export const releaseStock = Command.make("release-stock", {
+  description: "Gives back what is held for an order, and refuses it for good if it was never held.",
+  payload: ReleaseStock,
+  success: StockReleased,
+  errors: [],
+  key: ofOrder
+})
+
+export const commandsGroup = HttpApiGroup.make("commands")
+  .add(reserveStock.endpoint, releaseStock.endpoint)
+  .annotate(OpenApi.Description, "What other services ask of inventory, in batches.")
 
 export const Reservation = Schema.Struct({
   orderId: OrderId,

@@ -1,0 +1,102 @@
+/**
+ * Puts calls that come at the same time together, so that callers write code for one.
+ *
+ * A few workers (two) each take what is waiting, run it as one batch, hand out the answers, and look again. A call that
+ * finds a worker idle leaves at once; calls that come while all are busy wait for the first to return, and go together.
+ * Right after a batch of several, whose callers are about to call again, a worker waits for a moment (2 ms) before it
+ * takes: idle, nothing is waited for; under load, batches grow by themselves.
+ *
+ * `RequestResolver` of Effect collects too, and was left: its batches belong to nobody's scope, and its delay is cut off
+ * when a batch is full, so that a permit held there can be lost.
+ */
+import { Array as Arr, Clock, Duration, Effect, Exit, Latch } from "effect"
+
+export interface Options<Item, Answer> {
+  /** How many batches are under way at the same time. */
+  readonly workers: number
+  /** How long to wait for more, right after a batch of several. */
+  readonly linger: Duration.Input
+  readonly mostItems: number
+  readonly mostBytes: number
+  readonly bytesOf: (item: Item) => number
+  /** One answer an item, in their order. */
+  readonly run: (items: Arr.NonEmptyReadonlyArray<Item>) => Effect.Effect<ReadonlyArray<Answer>>
+  /** For an item whose batch ended without an answer to it: the scope was closed, or `run` died. */
+  readonly lost: (item: Item) => Answer
+}
+
+interface Entry<Item, Answer> {
+  readonly item: Item
+  readonly answer: (answer: Answer) => void
+  /** Its caller has gone: what is not sent yet is dropped, and nobody hears the answer to what was. */
+  left: boolean
+}
+
+/** Answers a function that takes one item into the next batch. Workers end with the scope, and so do their batches. */
+export const make = Effect.fnUntraced(function* <Item, Answer extends object>(options: Options<Item, Answer>) {
+  const linger = Duration.fromInputUnsafe(options.linger)
+  const someoneWaits = Latch.makeUnsafe(false)
+  let waiting: Array<Entry<Item, Answer>> = []
+  let lastOfSeveral = Number.NEGATIVE_INFINITY
+  let isClosed = false
+
+  /** The oldest that fit into one batch; one always fits. */
+  const take = () => {
+    const present = waiting.filter(({ left }) => !left)
+    let bytes = 0
+    const end = present.findIndex(({ item }, place) => {
+      bytes += options.bytesOf(item)
+      return place === options.mostItems || (place > 0 && bytes > options.mostBytes)
+    })
+    const size = end === -1 ? present.length : end
+    waiting = present.slice(size)
+    if (waiting.length === 0) someoneWaits.closeUnsafe()
+    return present.slice(0, size)
+  }
+
+  const hand = (batch: ReadonlyArray<Entry<Item, Answer>>, answers: ReadonlyArray<Answer>) =>
+    batch.forEach(({ answer, item }, place) => answer(answers[place] ?? options.lost(item)))
+
+  const send = (batch: Arr.NonEmptyReadonlyArray<Entry<Item, Answer>>) =>
+    options.run(Arr.map(batch, ({ item }) => item)).pipe(
+      Effect.onExit((exit) =>
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          if (batch.length > 1) lastOfSeveral = now
+          hand(batch, Exit.isSuccess(exit) ? exit.value : [])
+        })
+      ),
+      Effect.exit
+    )
+
+  const work = Effect.gen(function* () {
+    yield* someoneWaits.await
+    const sinceSeveral = (yield* Clock.currentTimeMillis) - lastOfSeveral
+    const mayGrow = sinceSeveral <= Duration.toMillis(linger) * afterglow
+    // Without a timer: only what is called in the same turn goes together.
+    yield* mayGrow ? Effect.sleep(linger) : Effect.yieldNow
+    const batch = take()
+    if (Arr.isReadonlyArrayNonEmpty(batch)) yield* send(batch)
+  })
+
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      isClosed = true
+      hand(waiting, [])
+    })
+  )
+  yield* Effect.forEach(Arr.range(1, options.workers), () => Effect.forkScoped(Effect.forever(work)), { discard: true })
+
+  return (item: Item): Effect.Effect<Answer> =>
+    Effect.callback((resume) => {
+      if (isClosed) return resume(Effect.succeed(options.lost(item)))
+      const entry = { item, answer: (answer: Answer) => resume(Effect.succeed(answer)), left: false }
+      waiting.push(entry)
+      someoneWaits.openUnsafe()
+      return Effect.sync(() => {
+        entry.left = true
+      })
+    })
+})
+
+/** Callers that were answered together call again within a few lingers, or not together. */
+const afterglow = 5

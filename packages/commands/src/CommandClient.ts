@@ -1,0 +1,99 @@
+/**
+ * Asking commands of another service: written for one, sent in batches.
+ *
+ * A call answers its command's success or one of its failures, and nothing else: what goes wrong on the way (no connection,
+ * no answer in time, a status other than 200, an answer that cannot be understood) is `Unavailable`, which means that it
+ * may or may not have happened. Whoever calls again under the same key has it once.
+ */
+import { Duration, Effect, Option, type Redacted, Result, Schema, Tracer } from "effect"
+import { HttpClient, HttpClientRequest } from "effect/http"
+
+import * as Batcher from "./Batcher.ts"
+import { BadItem, type Command, type General, Unavailable } from "./Command.ts"
+import * as Wire from "./Wire.ts"
+
+/** Where a service's commands are served. */
+export interface Server {
+  /** Without the path: `http://localhost:3001`. */
+  readonly url: string
+  /** One of those that the server knows. */
+  readonly token: Redacted.Redacted<string>
+  /** How long a batch may take, whoever still waits for it. Ten seconds unless told. */
+  readonly timeout?: Duration.Input
+  /** How many items go into one request at most. 256 unless told. */
+  readonly mostItems?: number
+}
+
+/**
+ * A command of this server as a function: `const reserveStock = yield* CommandClient.to(server)(Inventory.reserveStock)`.
+ * Its batches live in the scope in which it is made.
+ */
+export const to = (server: Server) =>
+  Effect.fnUntraced(function* <Payload, Success, Refusal>(command: Command<Payload, Success, Refusal>) {
+    type Outcome = Result.Result<Success, Refusal | General>
+    const client = yield* HttpClient.HttpClient
+    const timeout = Duration.fromInputUnsafe(server.timeout ?? "10 seconds")
+    const encode = Schema.encodeUnknownResult(Schema.fromJsonString(Schema.toCodecJson(command.payload)))
+    const decode = Schema.decodeUnknownResult(Schema.toCodecJson(Schema.Result(command.success, command.failure)))
+    const request = HttpClientRequest.post(new URL(`/commands/${command.name}`, server.url)).pipe(
+      HttpClientRequest.bearerToken(server.token)
+    )
+
+    const unavailable = (reason: string) => Result.fail(new Unavailable({ command: command.name, reason }))
+    const understood = (outcome: unknown): Outcome =>
+      Result.getOrElse(decode(outcome), () => unavailable("The outcome cannot be understood."))
+
+    const send = Effect.fnUntraced(function* (items: ReadonlyArray<string>) {
+      const response = yield* client.execute(
+        HttpClientRequest.bodyText(request, Wire.bodyOf(items), "application/json")
+      )
+      if (response.status !== 200) {
+        // Not a matter of load: somebody has to set something right.
+        if (response.status < 500) yield* Effect.logWarning(`${request.url} answered with status ${response.status}`)
+        return yield* Effect.fail(`The answer had the status ${response.status}.`)
+      }
+      const { outcomes } = yield* Effect.mapError(
+        Effect.flatMap(response.json, decodeAnswer),
+        () => "The answer cannot be understood."
+      )
+      if (outcomes.length !== items.length) return yield* Effect.fail("The answer has another number of outcomes.")
+      return outcomes.map(understood)
+    })
+
+    const ask = yield* Batcher.make<string, Outcome>({
+      workers: 2,
+      linger: "2 millis",
+      mostItems: server.mostItems ?? 256,
+      mostBytes: Wire.mostBytes,
+      bytesOf: (item) => Buffer.byteLength(item),
+      run: (items) =>
+        send(items).pipe(
+          Effect.timeoutOrElse({
+            duration: timeout,
+            orElse: () => Effect.fail(`There was no answer within ${Duration.format(timeout)}.`)
+          }),
+          Effect.catchTag("HttpClientError", () => Effect.fail("The service cannot be reached.")),
+          Effect.catch((reason) => Effect.succeed(items.map(() => unavailable(reason))))
+        ),
+      lost: () => unavailable("The client was closed.")
+    })
+
+    return Effect.fnUntraced(function* (payload: Payload) {
+      const key = command.keyOf(payload)
+      const encoded = encode(payload)
+      if (Result.isFailure(encoded)) return yield* new BadItem({ key, reason: encoded.failure.message })
+      const item = Wire.itemJson(key, encoded.success, yield* traceparent)
+      if (Buffer.byteLength(item) > Wire.mostBytes) {
+        return yield* new BadItem({ key, reason: `It is larger than ${Wire.mostBytes} bytes.` })
+      }
+      return yield* Effect.fromResult(yield* ask(item))
+    })
+  })
+
+const decodeAnswer = Schema.decodeUnknownEffect(Schema.Struct({ outcomes: Schema.Array(Schema.Unknown) }))
+
+/** Of the span in which the command is asked, so that its work is found under its own order and not under its batch. */
+const traceparent = Effect.map(
+  Effect.serviceOption(Tracer.ParentSpan),
+  Option.map(({ sampled, spanId, traceId }) => `00-${traceId}-${spanId}-${sampled ? "01" : "00"}`)
+)

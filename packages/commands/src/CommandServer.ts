@@ -1,0 +1,109 @@
+/**
+ * Serving commands: a batch in, one outcome an item, in order.
+ *
+ * What every command needs is done here, once: an item that cannot be read fails alone; the same item twice runs once;
+ * an item that PostgreSQL cannot store is found by halving, and the others are done; a deadlock is run again (all of it in
+ * `@ecommerce/sets/Isolation`). What remains for a command is one transaction over a set of distinct keys.
+ */
+import { isolated } from "@ecommerce/sets/Isolation"
+import { type Outcomes, successes } from "@ecommerce/sets/Sets"
+import { Context, Effect, Layer, Option, Result, Semaphore } from "effect"
+import type { SqlError } from "effect/sql"
+
+import {
+  BadItem,
+  type Command,
+  type General,
+  type KeyConflict,
+  Overloaded,
+  type Received,
+  type Unavailable
+} from "./Command.ts"
+import * as Wire from "./Wire.ts"
+
+/**
+ * One transaction for all of these items, each with a key of its own; one outcome an item, in their order. A key that
+ * was used before is judged by what is stored under it: the same digest has the same answer, another one KeyConflict.
+ */
+export type Run<Payload, Success, Refusal> = (
+  items: ReadonlyArray<Received<Payload>>
+) => Effect.Effect<Outcomes<Success, Refusal | KeyConflict | Unavailable>, SqlError.SqlError>
+
+/** How many batches a service takes on at once. More are turned away at once: a queue without a bound helps nobody. */
+export class Admission extends Context.Service<
+  Admission,
+  { readonly admit: <A, E, R>(batch: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Overloaded, R> }
+>()("@ecommerce/commands/Admission") {
+  static readonly layer = (mostBatches: number) =>
+    Layer.effect(
+      Admission,
+      Effect.map(Semaphore.make(mostBatches), (places) =>
+        Admission.of({
+          admit: (batch) =>
+            Effect.flatMap(
+              places.withPermitsIfAvailable(1)(batch),
+              Option.match({ onNone: () => Effect.fail(new Overloaded()), onSome: Effect.succeed })
+            )
+        })
+      )
+    )
+}
+
+/** The operation of a command, for whatever items come: duplicates, conflicts and items that cannot be stored included. */
+export const operation = <Payload, Success, Refusal>(run: Run<Payload, Success, Refusal>) =>
+  isolated<Received<Payload>, Result.Result<Success, Refusal | General>, never>({
+    run,
+    keyOf: ({ key }) => key,
+    contentOf: ({ digest }) => digest,
+    onBadItem: ({ key }) => Result.fail(new BadItem({ key, reason: "It cannot be stored." }))
+  })
+
+/** An item that comes without a wire: from a test, or from the service itself. */
+export const receive = <Payload, Success, Refusal>(
+  command: Command<Payload, Success, Refusal>,
+  payload: Payload,
+  traceparent?: string
+): Received<Payload> => ({
+  key: command.keyOf(payload),
+  digest: command.digestOf(payload),
+  // A trace that is no trace is left out: telemetry never decides over an order.
+  traceparent: traceparent !== undefined && isTraceparent(traceparent) ? traceparent : null,
+  payload
+})
+
+const isTraceparent = (text: string) => /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/u.test(text)
+
+/** To which trace each key's item belongs, for the events that tell of it. */
+export const tracesOf = (items: ReadonlyArray<Received<unknown>>): ReadonlyMap<string, string | null> =>
+  new Map(items.map(({ key, traceparent }) => [key, traceparent]))
+
+/** The endpoint's handler: `"reserve-stock": yield* CommandServer.handler(reserveStock, reservations.reserve)`. */
+export const handler = Effect.fnUntraced(function* <Payload, Success, Refusal>(
+  command: Command<Payload, Success, Refusal>,
+  run: Run<Payload, Success, Refusal>
+) {
+  const { admit } = yield* Admission
+  const execute = operation(run)
+  const complaintOf = Wire.complaintOf(command.payload)
+
+  const read = (item: Wire.Item<Payload>): Result.Result<Received<Payload>, BadItem> => {
+    if ("unreadable" in item) return Result.fail(new BadItem(complaintOf(item.unreadable)))
+    const received = receive(command, item.payload, item.traceparent)
+    if (item.key === received.key) return Result.succeed(received)
+    return Result.fail(new BadItem({ key: item.key, reason: `Its key is not that of its payload, ${received.key}.` }))
+  }
+
+  return Effect.fnUntraced(function* (request: { readonly payload: Wire.Batch<Payload> }) {
+    const items = request.payload.commands.map(read)
+    const outcomes = yield* admit(Effect.orDie(execute(successes(items))))
+    const next = outcomes.values()
+    return {
+      outcomes: items.map((item) => {
+        if (Result.isFailure(item)) return Result.fail(item.failure)
+        const { value } = next.next()
+        if (value === undefined) throw new Error(`${command.name} did not answer every item`)
+        return value
+      })
+    }
+  })
+})
