@@ -54,11 +54,12 @@ export const make = Effect.fnUntraced(function* <Item, Answer extends object>(op
     return present.slice(0, size)
   }
 
-  const hand = (batch: ReadonlyArray<Entry<Item, Answer>>, answers: ReadonlyArray<Answer>) =>
-    batch.forEach(({ answer, item }, place) => answer(answers[place] ?? options.lost(item)))
+  const hand = (batch: ReadonlyArray<Entry<Item, Answer>>, answers: ReadonlyArray<Answer>) => {
+    for (const [place, { answer, item }] of batch.entries()) answer(answers[place] ?? options.lost(item))
+  }
 
   const send = (batch: Arr.NonEmptyReadonlyArray<Entry<Item, Answer>>) =>
-    options.run(Arr.map(batch, ({ item }) => item)).pipe(
+    Effect.suspend(() => options.run(Arr.map(batch, ({ item }) => item))).pipe(
       Effect.onExit((exit) =>
         Effect.map(Clock.currentTimeMillis, (now) => {
           if (batch.length > 1) lastOfSeveral = now

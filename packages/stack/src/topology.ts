@@ -4,6 +4,7 @@
  * A service's program is `services/<name>/src/main.ts`, its tables are made by `migrations/<name>/`.
  */
 import { inventory } from "@ecommerce/contracts/Inventory"
+import { orders } from "@ecommerce/contracts/Orders"
 import type { Place } from "@ecommerce/protocol/Place"
 
-export const topology: ReadonlyArray<Place> = [inventory]
+export const topology: ReadonlyArray<Place> = [inventory, orders]

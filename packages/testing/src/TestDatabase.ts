@@ -51,6 +51,29 @@ export class TestDatabase extends Context.Service<
   ).pipe(Layer.provide(NodeServices.layer))
 }
 
+/**
+ * PostgreSQL notices deadlocks of this service so late that nothing runs them again: a lock order that allows one makes a
+ * test fail. Everybody else may wait longer than in production, because the machine may be slow.
+ */
+export const deadlocksShow = (service: string) =>
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      const { administrator, name } = yield* TestDatabase
+      const limits = {
+        deadlock_timeout: "60s",
+        lock_timeout: "20s",
+        statement_timeout: "25s",
+        transaction_timeout: "50s"
+      }
+      yield* Effect.forEach(
+        Object.entries(limits),
+        ([setting, value]) =>
+          administrator.unsafe(`ALTER ROLE ${roleOf(service)} IN DATABASE ${name} SET ${setting} = '${value}'`)
+            .unprepared
+      )
+    })
+  )
+
 const makeFrom = Effect.fn("TestDatabase.make")(function* (shared: SharedPostgres, template: string) {
   const name = `test_${randomBytes(6).toString("hex")}`
   // A client of its own for each statement: a pool whose scope is closing waits for ever for a new connection.
