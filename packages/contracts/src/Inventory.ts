@@ -1,12 +1,14 @@
 /**
  * What inventory offers: the catalogue of products, their stock, and a look at reservations.
  */
+import * as CommandClient from "@ecommerce/commands/CommandClient"
 import type { Place } from "@ecommerce/protocol/Place"
 import { strictParsing, Validation } from "@ecommerce/protocol/Validation"
+import { Context, Effect, Layer } from "effect"
 import { HttpApi, OpenApi } from "effect/http-api"
 
 import { productsGroup } from "./Inventory/Products.ts"
-import { commandsGroup, reservationsGroup } from "./Inventory/Reservations.ts"
+import { commandsGroup, releaseStock, reservationsGroup, reserveStock } from "./Inventory/Reservations.ts"
 import { stockGroup } from "./Inventory/Stock.ts"
 
 export const inventory: Place = { name: "inventory", port: 3001 }
@@ -21,3 +23,13 @@ export class InventoryApi extends HttpApi.make("inventory")
   .annotateMerge(
     OpenApi.annotations({ title: "Inventory", version: "0.1.0", description: "Products, stock and reservations." })
   ) {}
+
+/** Inventory as other services ask it: `inventory.reserveStock({ orderId, items })`. */
+export class InventoryClient extends Context.Service<InventoryClient>()("@ecommerce/contracts/InventoryClient", {
+  make: (server: CommandClient.Server) => {
+    const to = CommandClient.to(server)
+    return Effect.all({ reserveStock: to(reserveStock), releaseStock: to(releaseStock) })
+  }
+}) {
+  static readonly layer = (server: CommandClient.Server) => Layer.effect(InventoryClient, InventoryClient.make(server))
+}

@@ -73,7 +73,7 @@ export const participantDuties = <World, E, E2>(
       return { ...witness, world, itemOf, run, keys, key }
     })
 
-  const running = TestService.layer(definition).pipe(
+  const running = TestService.layer(definition, { LOG_LEVEL: "Error" }).pipe(
     Layer.provide(deadlocksShow(service)),
     Layer.provideMerge(TestDatabase.layer)
   )

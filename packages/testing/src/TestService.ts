@@ -20,16 +20,20 @@ export const layer = <E>(definition: Service.Definition<E>, settings: Readonly<R
     Layer.provide(settingsLayer(definition.place.name, settings))
   )
 
-/** A command of the running service, as other services ask it. */
-export const command = Effect.fnUntraced(function* <Payload, Success, Refusal>(
-  declaration: Command<Payload, Success, Refusal>
+/** What another service would have of the running one: `TestService.asked(InventoryClient.make)`. */
+export const asked = Effect.fnUntraced(function* <A, E, R>(
+  make: (server: CommandClient.Server) => Effect.Effect<A, E, R>
 ) {
   const { serviceToken } = yield* TestDatabase
   const url = yield* HttpServer.addressFormattedWith(Effect.succeed)
   // Not the test's own client, which puts the service's address before every URL.
   const client = yield* Layer.build(NodeHttpClient.layerUndici)
-  return yield* Effect.provide(CommandClient.to({ url, token: Redacted.make(serviceToken) })(declaration), client)
+  return yield* Effect.provide(make({ url, token: Redacted.make(serviceToken) }), client)
 })
+
+/** One command of the running service. */
+export const command = <Payload, Success, Refusal>(declaration: Command<Payload, Success, Refusal>) =>
+  asked((server) => CommandClient.to(server)(declaration))
 
 const settingsLayer = (service: string, settings: Readonly<Record<string, string>>) =>
   ConfigProvider.layer(
