@@ -21,6 +21,8 @@ export class PortRefused extends Schema.TaggedError<PortRefused>()("PortRefused"
       return `Port ${this.port} is taken by another process: stop it, or choose another with ${setting}.`
     if (this.reason === "EACCES")
       return `Port ${this.port} is for the superuser alone: choose one above 1023 with ${setting}.`
+    if (this.reason === "EADDRNOTAVAIL")
+      return `Nobody can listen on ${this.host} here (${this.reason}): choose another HOST.`
     return `Nobody can listen on ${this.host}:${this.port} here (${this.reason}): choose another HOST or ${setting}.`
   }
 }

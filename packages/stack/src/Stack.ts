@@ -156,5 +156,7 @@ const refuseTakenPorts = Effect.fn("Stack.refuseTakenPorts")(function* (services
   const refused = yield* Effect.forEach(ports, ({ key, port }) =>
     Effect.match(claimPort(port, host), { onFailure: (refusal) => [refusal.sentence(key)], onSuccess: () => [] })
   )
-  if (refused.flat().length > 0) return yield* new StartupError({ message: refused.flat().join("\n") })
+  // A wrong HOST is wrong for all of them.
+  const sentences = new Set(refused.flat())
+  if (sentences.size > 0) return yield* new StartupError({ message: [...sentences].join("\n") })
 })

@@ -154,8 +154,8 @@ describe("npm start", () => {
     Effect.gen(function* () {
       const place = yield* emptyPlace
       const first = yield* startAndWait(place)
-      const elsewhere = { ...place, inventoryPort: (yield* emptyPlace).inventoryPort }
-      const second = yield* startAndWait(place, [], { INVENTORY_PORT: String(elsewhere.inventoryPort) })
+      const elsewhere = yield* emptyPlace
+      const second = yield* startAndWait(place, [], elsewhere.ports)
       assert.strictEqual(yield* createProduct(elsewhere), 201)
       assert.strictEqual(yield* createProduct(place), 409)
       yield* first.signal("SIGTERM")
@@ -233,7 +233,7 @@ describe("npm start says in one sentence, with a non-zero exit code and no stack
     Effect.gen(function* () {
       const printed = yield* sentence(yield* emptyPlace, {
         INVENTORY_DATABASE_URL: "postgres://a:b@127.0.0.1:9/shop",
-        SERVICE_START_TIMEOUT: "3 seconds"
+        SERVICE_START_TIMEOUT: "10 seconds"
       })
       assert.include(printed, "inventory is not ready after SERVICE_START_TIMEOUT")
       assert.include(printed, '"database":"cannot be reached"')
