@@ -61,7 +61,7 @@ export class Lifecycle extends Context.Service<
         ORDER BY order_id
         ON CONFLICT (order_id) DO UPDATE SET
           user_id = excluded.user_id, email = excluded.email, total_cents = excluded.total_cents,
-          digest = excluded.digest, status = 'CREATED', version = 1,
+          digest = excluded.digest, status = 'CREATED', version = 1, place = DEFAULT,
           created_at = clock_timestamp(), updated_at = clock_timestamp()
         WHERE orders.status IS NULL
         RETURNING ${columns}, old.status AS previous_status`

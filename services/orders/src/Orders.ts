@@ -38,7 +38,7 @@ export class Orders extends Context.Service<
       const find = Effect.fn("Orders.find")(function* (orderIds: ReadonlyArray<OrderId>) {
         const ids = uuids(orderIds)
         const found = yield* orderRows(sql`
-          SELECT order_id AS id, user_id, email, status, coalesce(total_cents, 0) AS total_cents, version, created_at, updated_at
+          SELECT order_id AS id, user_id, email, coalesce(total_cents, 0) AS total_cents, created_at
           FROM orders WHERE order_id = ANY(${ids}) AND status IS NOT NULL`)
         const items = yield* itemRows(sql`
           SELECT order_id, product_id, quantity, unit_price_cents, quantity::bigint * unit_price_cents AS line_total_cents
@@ -51,19 +51,22 @@ export class Orders extends Context.Service<
         const historyOf = Map.groupBy(transitions, ({ orderId }) => orderId)
         return orderIds.map((orderId) => {
           const order = orders.get(orderId)
-          return order === undefined
-            ? Result.fail(new OrderNotFound({ orderId }))
-            : Result.succeed({ ...order, items: itemsOf.get(orderId) ?? [], history: historyOf.get(orderId) ?? [] })
+          const history = historyOf.get(orderId) ?? []
+          const last = history.at(-1)
+          if (order === undefined || last === undefined) return Result.fail(new OrderNotFound({ orderId }))
+          // Where it stands is what its history says: the statements above may have seen different moments.
+          const { at: updatedAt, status, version } = last
+          return Result.succeed({ ...order, status, version, updatedAt, items: itemsOf.get(orderId) ?? [], history })
         })
       }, Database.dies)
 
       const page = Effect.fn("Orders.page")(function* ({ before, limit, userId }: PageRequest) {
         // One more than asked for tells whether there is a next page.
         const rows = yield* summaryRows(sql`
-          SELECT place::text, order_id AS id, user_id, status, total_cents, version, created_at, updated_at FROM orders
+          SELECT place::text AS cursor, order_id AS id, user_id, status, total_cents, version, created_at, updated_at FROM orders
           WHERE user_id = ${userId} AND place < ${before ?? afterAll}::bigint ORDER BY place DESC LIMIT ${limit + 1}`)
         const orders = rows.slice(0, limit)
-        return { orders, nextCursor: rows.length > limit ? (orders.at(-1)?.place ?? null) : null }
+        return { orders, nextCursor: rows.length > limit ? (orders.at(-1)?.cursor ?? null) : null }
       }, Database.dies)
 
       return Orders.of({ find, page })
@@ -75,8 +78,10 @@ const afterAll = "9223372036854775807"
 
 /** The driver reads timestamps as dates, and bigints as such. */
 const stored = { totalCents: Long, createdAt: Schema.DateTimeUtcFromDate, updatedAt: Schema.DateTimeUtcFromDate }
-const { history: _history, items: _items, ...orderFields } = Order.fields
-const orderRows = rowsOf(Schema.Struct({ ...orderFields, ...stored }))
-const summaryRows = rowsOf(Schema.Struct({ ...OrderSummary.fields, ...stored, place: OrderPlace }))
+const { email, id, userId } = Order.fields
+const orderRows = rowsOf(
+  Schema.Struct({ id, userId, email, totalCents: stored.totalCents, createdAt: stored.createdAt })
+)
+const summaryRows = rowsOf(Schema.Struct({ ...OrderSummary.fields, ...stored, cursor: OrderPlace }))
 const itemRows = rowsOf(Schema.Struct({ ...OrderItem.fields, orderId: OrderId, lineTotalCents: Long }))
 const transitionRows = rowsOf(Schema.Struct({ ...Transition.fields, orderId: OrderId, at: Schema.DateTimeUtcFromDate }))
