@@ -50,6 +50,8 @@ export const to = (server: Server) =>
       if (response.status !== 200) {
         // Not a matter of load: somebody has to set something right.
         if (response.status < 500) yield* Effect.logWarning(`${request.url} answered with status ${response.status}`)
+        // Until its answer is read, a connection serves no other request.
+        yield* Effect.ignore(response.arrayBuffer)
         return yield* Effect.fail(`The answer had the status ${response.status}.`)
       }
       const { outcomes } = yield* Effect.mapError(

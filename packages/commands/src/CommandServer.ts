@@ -71,7 +71,9 @@ export const receive = <Payload, Success, Refusal>(
   payload
 })
 
-const isTraceparent = (text: string) => /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/u.test(text)
+/** Ids of nothing but zeros, and the version ff, are none (W3C Trace Context). */
+const isTraceparent = (text: string) =>
+  /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/u.test(text)
 
 /** To which trace each key's item belongs, for the events that tell of it. */
 export const tracesOf = (items: ReadonlyArray<Received<unknown>>): ReadonlyMap<string, string | null> =>

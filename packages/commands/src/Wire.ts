@@ -4,13 +4,15 @@
  * The envelope must be right, or the whole batch is refused with 400. Its items are judged one by one: one that cannot be
  * read is kept as it came, so that it alone can be answered with what is wrong with it.
  */
+import { Text } from "@ecommerce/protocol/Validation"
 import { Option, Result, Schema, SchemaGetter } from "effect"
 
 /** What one batch may hold; together with the envelope the bytes stay below what a service reads of a body. */
 export const mostItems = 500
 export const mostBytes = 240 * 1024
 
-const Key = Schema.String.check(Schema.isBetweenLength(1, 255))
+/** PostgreSQL would store two keys with lone surrogates as one. */
+const Key = Text.check(Schema.isBetweenLength(1, 255))
 
 const itemOf = <Payload extends Schema.Constraint>(payload: Payload) =>
   Schema.Struct({
