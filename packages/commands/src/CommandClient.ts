@@ -65,7 +65,7 @@ export const to = (server: Server) =>
     const ask = yield* Batcher.make<string, Outcome>({
       workers: 2,
       linger: "2 millis",
-      mostItems: server.mostItems ?? 256,
+      mostItems: Math.min(server.mostItems ?? 256, Wire.mostItems),
       mostBytes: Wire.mostBytes,
       bytesOf: (item) => Buffer.byteLength(item),
       run: (items) =>

@@ -3,7 +3,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber, Option, Result } from "effect"
 import * as fc from "fast-check"
 
-import { callGuest, callOf,, commandOf, deadly, gone, theatre, until } from "./fixtures/Theatre.ts"
+import { callGuest, callOf, commandOf, deadly, gone, theatre, until } from "./fixtures/Theatre.ts"
 
 const globe = theatre()
 const atOnce = { concurrency: "unbounded" } as const

@@ -3,7 +3,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Redacted, Schema } from "effect"
 import { HttpClient } from "effect/http"
 
-import { address, callGuest, callOf,, commandOf, clientOf, gone, post, theatre } from "./fixtures/Theatre.ts"
+import { address, callGuest, callOf, clientOf, commandOf, gone, post, theatre } from "./fixtures/Theatre.ts"
 
 const globe = theatre()
 
