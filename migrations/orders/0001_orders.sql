@@ -67,3 +67,8 @@ CREATE TABLE order_transitions (
   PRIMARY KEY (order_id, version),
   CONSTRAINT legal CHECK (may_become(previous_status, status))
 );
+
+-- What has happened stays.
+REVOKE UPDATE, DELETE ON order_transitions, order_items FROM ecommerce_orders;
+
+REVOKE DELETE ON orders FROM ecommerce_orders;

@@ -50,19 +50,19 @@ export class Lifecycle extends Context.Service<
 
       // A row without a status, which a refused confirmation left, becomes the order.
       const insertCreated = (orders: ReadonlyArray<Received<CreateOrder>>) => sql`
-        INSERT INTO orders (order_id, user_id, email, total_cents, digest, status, version)
-        SELECT order_id, user_id, email, total_cents, digest, 'CREATED', 1 FROM unnest(
+        INSERT INTO orders (order_id, user_id, email, total_cents, digest, status, version, created_at, updated_at)
+        SELECT order_id, user_id, email, total_cents, digest, 'CREATED', 1, at, at FROM unnest(
           ${uuids(orders.map(({ payload }) => payload.orderId))},
           ${uuids(orders.map(({ payload }) => payload.userId))},
           ${texts(orders.map(({ payload }) => payload.email))},
           ${longs(orders.map(({ payload }) => totalOf(payload.items)))},
           ${texts(orders.map(({ digest }) => digest))}
-        ) AS input (order_id, user_id, email, total_cents, digest)
+        ) AS input (order_id, user_id, email, total_cents, digest), clock_timestamp() AS at
         ORDER BY order_id
         ON CONFLICT (order_id) DO UPDATE SET
           user_id = excluded.user_id, email = excluded.email, total_cents = excluded.total_cents,
           digest = excluded.digest, status = 'CREATED', version = 1, place = DEFAULT,
-          created_at = clock_timestamp(), updated_at = clock_timestamp()
+          created_at = excluded.created_at, updated_at = excluded.updated_at
         WHERE orders.status IS NULL
         RETURNING ${columns}, old.status AS previous_status`
 

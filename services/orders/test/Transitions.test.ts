@@ -185,7 +185,11 @@ layer(asTheService)("the database", (it) => {
     "DROP TRIGGER orders_change_legally ON orders",
     "ALTER TABLE orders DISABLE TRIGGER USER",
     "ALTER TABLE order_transitions DROP CONSTRAINT legal",
-    "SET session_replication_role = replica"
+    "SET session_replication_role = replica",
+    "UPDATE order_transitions SET cause = 'another'",
+    "DELETE FROM order_transitions",
+    "UPDATE order_items SET quantity = 1",
+    "DELETE FROM orders"
   ])("does not let the service do this: %s", (statement) =>
     Effect.gen(function* () {
       const sql = yield* PgClient.PgClient
