@@ -5,12 +5,12 @@
  * itself (the database, each worker), so that no list of checks has to be kept by hand.
  */
 import { Problem } from "@ecommerce/protocol/Problem"
-import { Context, Effect, Layer, Ref, Schema, type Scope } from "effect"
+import { Cause, Context, Effect, Layer, Option, Ref, Schema, type Scope } from "effect"
 
 export interface Check {
   readonly name: string
-  /** Fails with the reason, in words that may leave the service. */
-  readonly run: Effect.Effect<void, string>
+  /** Fails with the reason, in words that may leave the service; may have something to tell also when all is well. */
+  readonly run: Effect.Effect<string | void, string>
 }
 
 export class NotReady extends Problem<NotReady>()(
@@ -23,7 +23,7 @@ export class Health extends Context.Service<
   Health,
   {
     readonly register: (check: Check) => Effect.Effect<void, never, Scope.Scope>
-    /** The name of every check, each `ok`; or which are not, and why. */
+    /** The name of every check, each `ok` or with what it has to tell; or which are not well, and why. */
     readonly ready: Effect.Effect<Readonly<Record<string, string>>, NotReady>
   }
 >()("@ecommerce/chassis/Health") {
@@ -40,8 +40,8 @@ export class Health extends Context.Service<
 
       const ready = Effect.gen(function* () {
         const results = yield* Effect.forEach(yield* Ref.get(checks), runCheck, { concurrency: "unbounded" })
-        const report = Object.fromEntries(results)
-        return results.every(([, result]) => result === "ok") ? report : yield* new NotReady({ checks: report })
+        const report = Object.fromEntries(results.map(({ name, told }) => [name, told]))
+        return results.every(({ passed }) => passed) ? report : yield* new NotReady({ checks: report })
       })
 
       return Health.of({ register, ready })
@@ -51,9 +51,13 @@ export class Health extends Context.Service<
 
 const runCheck = (check: Check) =>
   check.run.pipe(
-    Effect.as("ok"),
-    Effect.timeoutOrElse({ duration: "2 seconds", orElse: () => Effect.succeed("no answer within 2 seconds") }),
-    Effect.catch((reason) => Effect.succeed(reason)),
-    Effect.catchCause(() => Effect.succeed("failed")),
-    Effect.map((result) => [check.name, result] as const)
+    Effect.timeoutOrElse({ duration: "2 seconds", orElse: () => Effect.fail("no answer within 2 seconds") }),
+    Effect.matchCause({
+      onSuccess: (told) => ({ name: check.name, passed: true, told: told ?? "ok" }),
+      onFailure: (cause) => ({
+        name: check.name,
+        passed: false,
+        told: Option.getOrElse(Cause.findErrorOption(cause), () => "failed")
+      })
+    })
   )

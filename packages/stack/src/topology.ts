@@ -5,6 +5,7 @@
  */
 import { inventory } from "@ecommerce/contracts/Inventory"
 import { orders } from "@ecommerce/contracts/Orders"
+import { payment } from "@ecommerce/contracts/Payment"
 import type { Place } from "@ecommerce/protocol/Place"
 
-export const topology: ReadonlyArray<Place> = [inventory, orders]
+export const topology: ReadonlyArray<Place> = [inventory, payment, orders]

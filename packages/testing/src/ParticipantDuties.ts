@@ -49,7 +49,8 @@ export interface Participant<World> {
 export const participantDuties = <World, E, E2>(
   definition: Service.Definition<E>,
   prepare: Effect.Effect<World, E2, Sender>,
-  participants: ReadonlyArray<Participant<World>>
+  participants: ReadonlyArray<Participant<World>>,
+  settings: Readonly<Record<string, string>> = {}
 ) => {
   const service = definition.place.name
 
@@ -73,7 +74,7 @@ export const participantDuties = <World, E, E2>(
       return { ...witness, world, itemOf, run, keys, key }
     })
 
-  const running = TestService.layer(definition, { LOG_LEVEL: "Error" }).pipe(
+  const running = TestService.layer(definition, { LOG_LEVEL: "Error", ...settings }).pipe(
     Layer.provide(deadlocksShow(service)),
     Layer.provideMerge(TestDatabase.layer)
   )

@@ -1,0 +1,178 @@
+/**
+ * Payment's own books: what the processor said about each payment, appended once and never changed.
+ *
+ * `settle` brings them up to what the processor's records say, whoever asked for them: the command that moved the money,
+ * its retry, or the sweeper that only looked. So it does not matter which of them comes first, or dies half-way.
+ */
+import * as Database from "@ecommerce/chassis/Database"
+import { OrderId } from "@ecommerce/contracts/Ids"
+import {
+  AuthorizationId,
+  CaptureId,
+  CaptureRefusal,
+  Currency,
+  DeclineCode
+} from "@ecommerce/contracts/Payment/Commands"
+import * as Outbox from "@ecommerce/outbox/Outbox"
+import { booleans, integers, Long, rowsOf, texts, uuids } from "@ecommerce/sets/Sets"
+import { PgClient } from "@effect/sql-pg"
+import { Context, Effect, Layer, Schema } from "effect"
+import type { SqlError } from "effect/sql"
+
+import { type Entry, missingEntries } from "./Books/Entries.ts"
+import { insertsOf } from "./Books/Inserts.ts"
+import { eventsOf } from "./Books/Telling.ts"
+import type { ProcessorRecord } from "./Processor.ts"
+
+/** `reversed`: the processor had never heard of it when it was cancelled, and will not authorize it any more. */
+export const Decline = Schema.Union([DeclineCode, Schema.Literal("reversed")])
+
+const At = Schema.NullOr(Schema.DateTimeUtcFromDate)
+const Cents = Schema.NullOr(Long)
+
+/** What is intended with an order's money, and what came of it. */
+export const PaymentState = Schema.Struct({
+  orderId: OrderId,
+  authorizationId: Schema.NullOr(AuthorizationId),
+  amountCents: Cents,
+  currency: Schema.NullOr(Currency),
+  digest: Schema.NullOr(Schema.String),
+  captureId: Schema.NullOr(CaptureId),
+  captureCents: Cents,
+  captureDigest: Schema.NullOr(Schema.String),
+  cancelledAt: At,
+  isOpen: Schema.Boolean,
+  version: Schema.Int,
+  createdAt: Schema.DateTimeUtcFromDate,
+  decidedAt: At,
+  declineCode: Schema.NullOr(Decline),
+  capturedCents: Cents,
+  capturedAt: At,
+  captureRefusal: Schema.NullOr(CaptureRefusal),
+  captureRefusedAt: At,
+  voidedAt: At,
+  refundedCents: Cents,
+  refundedAt: At
+})
+export type PaymentState = typeof PaymentState.Type
+
+const stateRows = rowsOf(PaymentState)
+const orderRows = rowsOf(Schema.Struct({ orderId: OrderId }))
+
+interface Mark {
+  readonly orderId: OrderId
+  readonly version: number
+  readonly isOpen: boolean
+}
+
+/** Whether something is intended of which nobody knows what came of it. */
+const isStillOpen = (payment: PaymentState) => {
+  const { cancelledAt, captureId, captureRefusal, capturedAt, decidedAt, declineCode, refundedAt, voidedAt } = payment
+  if (decidedAt === null) return true
+  if (declineCode !== null || voidedAt !== null || refundedAt !== null) return false
+  return cancelledAt !== null || (captureId !== null && capturedAt === null && captureRefusal === null)
+}
+
+/** One thing that happened to a payment; `version` is the payment's, raised by it. */
+export interface Posting {
+  readonly payment: PaymentState
+  readonly entry: Entry
+  readonly version: number
+}
+
+type Sql<A> = Effect.Effect<A, SqlError.SqlError>
+
+export class Books extends Context.Service<
+  Books,
+  {
+    /** In the caller's transaction, where there is one. */
+    readonly read: (orderIds: ReadonlyArray<OrderId>) => Sql<ReadonlyMap<OrderId, PaymentState>>
+    readonly find: (authorizationIds: ReadonlyArray<AuthorizationId>) => Sql<ReadonlyArray<PaymentState>>
+    /** In a transaction of its own. The traces are those under which the orders' commands were asked. */
+    readonly settle: (
+      records: ReadonlyArray<ProcessorRecord>,
+      traces: ReadonlyMap<string, string | null>
+    ) => Sql<ReadonlyArray<Posting>>
+  }
+>()("@ecommerce/payment/Books") {
+  static readonly layer = Layer.effect(
+    Books,
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+
+      const state = sql.literal(`
+        payments.order_id, payments.authorization_id, payments.amount_cents, currency, digest, payments.capture_id,
+        capture_cents, capture_digest, cancelled_at, is_open, version, payments.created_at, decided_at, decline_code,
+        captures.amount_cents AS captured_cents, captured_at, capture_refusals.reason AS capture_refusal,
+        capture_refusals.refused_at AS capture_refused_at, voided_at, refunds.amount_cents AS refunded_cents, refunded_at
+        FROM payments
+        LEFT JOIN authorizations USING (authorization_id)
+        LEFT JOIN captures USING (authorization_id)
+        LEFT JOIN voids USING (authorization_id)
+        LEFT JOIN refunds USING (authorization_id)
+        LEFT JOIN capture_refusals USING (order_id)`)
+
+      const read = Effect.fn("Books.read")(function* (orderIds: ReadonlyArray<OrderId>) {
+        const rows = yield* stateRows(sql`SELECT ${state} WHERE payments.order_id = ANY(${uuids(orderIds)})`)
+        return new Map(rows.map((row) => [row.orderId, row]))
+      })
+
+      const find = (authorizationIds: ReadonlyArray<AuthorizationId>) =>
+        stateRows(sql`SELECT ${state} WHERE payments.authorization_id = ANY(${texts(authorizationIds)})`)
+
+      const lock = (authorizationIds: ReadonlyArray<AuthorizationId>) =>
+        orderRows(sql`
+          SELECT order_id FROM payments WHERE authorization_id = ANY(${texts(authorizationIds)})
+          ORDER BY order_id FOR NO KEY UPDATE`)
+
+      const mark = (payments: ReadonlyArray<Mark>) => sql`
+        UPDATE payments SET version = input.version, is_open = input.is_open
+        FROM unnest(
+          ${uuids(payments.map(({ orderId }) => orderId))},
+          ${integers(payments.map(({ version }) => version))},
+          ${booleans(payments.map(({ isOpen }) => isOpen))}
+        ) AS input (order_id, version, is_open)
+        WHERE payments.order_id = input.order_id
+          AND payments.order_id = ANY(${uuids(payments.map(({ orderId }) => orderId))})`
+
+      const insertInto = insertsOf(sql)
+
+      const settleOnce = Effect.fn("Books.settleOnce")(function* (
+        records: ReadonlyArray<ProcessorRecord>,
+        traces: ReadonlyMap<string, string | null>
+      ) {
+        const said = new Map(records.map((record) => [record.reference, record]))
+        const locked = yield* lock([...said.keys()])
+        const payments = [...(yield* read(locked.map(({ orderId }) => orderId))).values()]
+        const postings = payments.flatMap((payment): ReadonlyArray<Posting> => {
+          const record = payment.authorizationId === null ? undefined : said.get(payment.authorizationId)
+          const entries = record === undefined ? [] : missingEntries(payment, record)
+          return entries.map((entry, place) => ({ payment, entry, version: payment.version + place + 1 }))
+        })
+        yield* insertInto.authorizations(postings)
+        yield* insertInto.captures(postings)
+        yield* insertInto.captureRefusals(postings)
+        yield* insertInto.voids(postings)
+        yield* insertInto.refunds(postings)
+        const after = yield* read(payments.map(({ orderId }) => orderId))
+        const raised = new Map(postings.map(({ payment: { orderId }, version }) => [orderId, version]))
+        const marks = payments.flatMap((before): ReadonlyArray<Mark> => {
+          const { orderId } = before
+          const version = raised.get(orderId) ?? before.version
+          const isOpen = isStillOpen(after.get(orderId) ?? before)
+          return version === before.version && isOpen === before.isOpen ? [] : [{ orderId, version, isOpen }]
+        })
+        if (marks.length > 0) yield* mark(marks)
+        yield* Outbox.append(eventsOf(postings, traces))
+        return postings
+      })
+
+      return Books.of({
+        read,
+        find,
+        settle: (records, traces) =>
+          records.length === 0 ? Effect.succeed([]) : Database.inTransaction(sql)(settleOnce(records, traces))
+      })
+    })
+  )
+}
