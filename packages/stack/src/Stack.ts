@@ -32,11 +32,7 @@ export const start = Effect.fn("Stack.start")(function* (options: Options) {
 
   const database = yield* StackDatabase.open(options.dataDirectory, credentials)
   if (options.fresh) yield* empty(database)
-  yield* Databases.prepare({
-    url: database.url,
-    services: Databases.all,
-    passwordOf: (service) => Option.some(credentials.passwordOf(service))
-  })
+  yield* StackDatabase.prepare(database, credentials)
 
   const supervisor = yield* Supervisor
   const rows = yield* Effect.forEach(options.services, (place) => startService(place, credentials, database))
@@ -111,7 +107,7 @@ const restartOnChange = Effect.fn("Stack.restartOnChange")(function* (services: 
 })
 
 /** What a service gets of the stack, where the user has not set it. */
-const environmentOf = Effect.fn("Stack.environmentOf")(function* (
+export const environmentOf = Effect.fn("Stack.environmentOf")(function* (
   place: Place,
   credentials: Credentials.Credentials,
   administrator: Redacted.Redacted<string>

@@ -34,6 +34,14 @@ export const open = Effect.fn("StackDatabase.open")(function* (dataDirectory: st
   return (yield* Databases.answers(running)) ? share(running) : yield* startEmbedded(port, dataDirectory, credentials)
 })
 
+/** Roles, schemas and tables as this checkout wants them. */
+export const prepare = (database: StackDatabase, credentials: Credentials) =>
+  Databases.prepare({
+    url: database.url,
+    services: Databases.all,
+    passwordOf: (service) => Option.some(credentials.passwordOf(service))
+  })
+
 const share = (url: Redacted.Redacted<string>): StackDatabase => ({
   url,
   state: "shared",
