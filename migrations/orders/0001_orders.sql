@@ -20,11 +20,13 @@ CREATE TABLE orders (
   total_cents bigint CHECK (total_cents > 0),
   digest text,
   status text,
+  -- How many transitions there were; null where there was none, for the key at the end of this file.
+  version integer NOT NULL DEFAULT 0 CHECK (version >= 0),
+  last_transition integer GENERATED ALWAYS AS (nullif(version, 0)) STORED,
   confirmation_refused boolean NOT NULL DEFAULT false,
-  version integer NOT NULL DEFAULT 0,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  CONSTRAINT version_counts_transitions CHECK ((version = 0) = (status IS NULL) AND version >= 0),
+  CONSTRAINT version_counts_transitions CHECK ((version = 0) = (status IS NULL)),
   CONSTRAINT known_as_a_whole CHECK (num_nulls(user_id, email, total_cents, digest) IN (0, 4)),
   CONSTRAINT cancelled_unless_known CHECK (digest IS NOT NULL OR status IS NULL OR status = 'CANCELLED'),
   CONSTRAINT refused_is_not_confirmed CHECK (NOT (confirmation_refused AND status = 'CONFIRMED'))
@@ -44,7 +46,11 @@ WHEN (NEW.status IS NOT NULL AND NOT may_become(NULL, NEW.status))
 EXECUTE FUNCTION refuse_transition();
 
 CREATE TRIGGER orders_change_legally BEFORE UPDATE ON orders FOR EACH ROW
-WHEN (NEW.status IS DISTINCT FROM OLD.status AND NOT coalesce(may_become(OLD.status, NEW.status), false))
+WHEN (
+  NEW.order_id <> OLD.order_id
+  OR NEW.version <> OLD.version + (NEW.status IS DISTINCT FROM OLD.status)::integer
+  OR (NEW.status IS DISTINCT FROM OLD.status AND NOT coalesce(may_become(OLD.status, NEW.status), false))
+)
 EXECUTE FUNCTION refuse_transition();
 
 CREATE TABLE order_items (
@@ -64,9 +70,15 @@ CREATE TABLE order_transitions (
   status text NOT NULL,
   cause text NOT NULL CHECK (cause <> ''),
   at timestamptz NOT NULL,
+  previous_version integer GENERATED ALWAYS AS (nullif(version - 1, 0)) STORED,
   PRIMARY KEY (order_id, version),
-  CONSTRAINT legal CHECK (may_become(previous_status, status))
+  CONSTRAINT legal CHECK (may_become(previous_status, status)),
+  CONSTRAINT unbroken FOREIGN KEY (order_id, previous_version) REFERENCES order_transitions (order_id, version)
 );
+
+-- No order is committed in a status whose transition was not kept.
+ALTER TABLE orders ADD CONSTRAINT kept FOREIGN KEY (order_id, last_transition)
+  REFERENCES order_transitions (order_id, version) DEFERRABLE INITIALLY DEFERRED;
 
 -- What has happened stays.
 REVOKE UPDATE, DELETE ON order_transitions, order_items FROM ecommerce_orders;

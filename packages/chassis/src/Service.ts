@@ -4,7 +4,7 @@
  * The chassis adds to a service's own handlers: settings, logs, telemetry, its database, health, the HTTP server, and
  * a start and an end that behave.
  */
-import { Admission } from "@ecommerce/commands/CommandServer"
+import { Admission } from "@ecommerce/commands/Admission"
 import type { Place } from "@ecommerce/protocol/Place"
 import { Validation } from "@ecommerce/protocol/Validation"
 import { NodeHttpServer } from "@effect/platform-node"

@@ -106,7 +106,7 @@ export const databasePoolSize = count("DATABASE_POOL_SIZE", 10, "How many connec
 
 export const commandsAtOnce = count(
   "COMMANDS_AT_ONCE",
-  256,
+  64,
   "How many batches of commands one service process takes on at once; more are answered with 503."
 )
 

@@ -21,12 +21,19 @@ export interface Options<Item, Answer> {
   readonly bytesOf: (item: Item) => number
   /** One answer an item, in their order. */
   readonly run: (items: Arr.NonEmptyReadonlyArray<Item>) => Effect.Effect<ReadonlyArray<Answer>>
-  /** For an item whose batch ended without an answer to it: the scope was closed, or `run` died. */
-  readonly lost: (item: Item) => Answer
+  /** How many callers may wait for their batch to begin, and for how long; without a bound unless told. */
+  readonly mostWaiting?: number
+  readonly patience?: Duration.Input
+  /** For an item that has no answer, and why. */
+  readonly lost: (item: Item, why: Loss) => Answer
 }
+
+/** `died`: its batch ended without an answer to it. The others have not been sent. */
+export type Loss = "closed" | "crowded" | "waited too long" | "died"
 
 interface Entry<Item, Answer> {
   readonly item: Item
+  readonly since: number
   readonly answer: (answer: Answer) => void
   /** Its caller has gone: what is not sent yet is dropped, and nobody hears the answer to what was. */
   left: boolean
@@ -35,14 +42,21 @@ interface Entry<Item, Answer> {
 /** Answers a function that takes one item into the next batch. Workers end with the scope, and so do their batches. */
 export const make = Effect.fnUntraced(function* <Item, Answer extends object>(options: Options<Item, Answer>) {
   const linger = Duration.fromInputUnsafe(options.linger)
+  const patience = Duration.toMillis(Duration.fromInputUnsafe(options.patience ?? Duration.infinity))
+  const mostWaiting = options.mostWaiting ?? Number.POSITIVE_INFINITY
   const someoneWaits = Latch.makeUnsafe(false)
   let waiting: Array<Entry<Item, Answer>> = []
   let lastOfSeveral = Number.NEGATIVE_INFINITY
   let isClosed = false
 
   /** The oldest that fit into one batch; one always fits. */
-  const take = () => {
-    const present = waiting.filter(({ left }) => !left)
+  const take = (now: number) => {
+    const here = Map.groupBy(
+      waiting.filter(({ left }) => !left),
+      ({ since }) => now - since <= patience
+    )
+    const present = here.get(true) ?? []
+    hand(here.get(false) ?? [], [], "waited too long")
     let bytes = 0
     const end = present.findIndex(({ item }, place) => {
       bytes += options.bytesOf(item)
@@ -54,8 +68,8 @@ export const make = Effect.fnUntraced(function* <Item, Answer extends object>(op
     return present.slice(0, size)
   }
 
-  const hand = (batch: ReadonlyArray<Entry<Item, Answer>>, answers: ReadonlyArray<Answer>) => {
-    for (const [place, { answer, item }] of batch.entries()) answer(answers[place] ?? options.lost(item))
+  const hand = (entries: ReadonlyArray<Entry<Item, Answer>>, answers: ReadonlyArray<Answer>, why: Loss) => {
+    for (const [place, { answer, item }] of entries.entries()) answer(answers[place] ?? options.lost(item, why))
   }
 
   const send = (batch: Arr.NonEmptyReadonlyArray<Entry<Item, Answer>>) =>
@@ -63,7 +77,7 @@ export const make = Effect.fnUntraced(function* <Item, Answer extends object>(op
       Effect.onExit((exit) =>
         Effect.map(Clock.currentTimeMillis, (now) => {
           if (batch.length > 1) lastOfSeveral = now
-          hand(batch, Exit.isSuccess(exit) ? exit.value : [])
+          hand(batch, Exit.isSuccess(exit) ? exit.value : [], Exit.hasInterrupts(exit) ? "closed" : "died")
         })
       ),
       Effect.exit
@@ -72,30 +86,35 @@ export const make = Effect.fnUntraced(function* <Item, Answer extends object>(op
   const work = Effect.gen(function* () {
     yield* someoneWaits.await
     const sinceSeveral = (yield* Clock.currentTimeMillis) - lastOfSeveral
-    const mayGrow = sinceSeveral <= Duration.toMillis(linger) * afterglow
+    const mayGrow = sinceSeveral >= 0 && sinceSeveral <= Duration.toMillis(linger) * afterglow
     // Without a timer: only what is called in the same turn goes together.
     yield* mayGrow ? Effect.sleep(linger) : Effect.yieldNow
-    const batch = take()
+    const batch = take(yield* Clock.currentTimeMillis)
     if (Arr.isReadonlyArrayNonEmpty(batch)) yield* send(batch)
   })
 
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
       isClosed = true
-      hand(waiting, [])
+      hand(waiting, [], "closed")
     })
   )
   yield* Effect.forEach(Arr.range(1, options.workers), () => Effect.forkScoped(Effect.forever(work)), { discard: true })
 
-  return (item: Item): Effect.Effect<Answer> =>
-    Effect.callback((resume) => {
-      if (isClosed) return resume(Effect.succeed(options.lost(item)))
-      const entry = { item, answer: (answer: Answer) => resume(Effect.succeed(answer)), left: false }
+  const join = (item: Item, since: number) =>
+    Effect.callback<Answer>((resume) => {
+      const entry = { item, since, answer: (answer: Answer) => resume(Effect.succeed(answer)), left: false }
       waiting.push(entry)
       someoneWaits.openUnsafe()
       return Effect.sync(() => {
         entry.left = true
       })
+    })
+
+  return (item: Item): Effect.Effect<Answer> =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      if (isClosed) return Effect.succeed(options.lost(item, "closed"))
+      return waiting.length >= mostWaiting ? Effect.succeed(options.lost(item, "crowded")) : join(item, now)
     })
 })
 

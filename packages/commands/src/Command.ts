@@ -8,11 +8,11 @@
  * `{"outcomes": […]}` in the same order, each a success or a failure of its own.
  */
 import { digestOf } from "@ecommerce/protocol/Idempotency"
-import { Problem } from "@ecommerce/protocol/Problem"
 import { ServiceToken } from "@ecommerce/protocol/ServiceToken"
 import { Schema } from "effect"
 import { HttpApiEndpoint, OpenApi } from "effect/http-api"
 
+import { Admission } from "./Admission.ts"
 import * as Wire from "./Wire.ts"
 
 /** The key was used for something else before, which was not touched. A definite no. */
@@ -26,13 +26,6 @@ export class Unavailable extends Schema.TaggedError<Unavailable>()("Unavailable"
   command: Schema.String,
   reason: Schema.String
 }) {}
-
-/** The whole batch is turned away before any of it is looked at. */
-export class Overloaded extends Problem<Overloaded>()(
-  "Overloaded",
-  { code: "overloaded", status: 503, title: "More is asked of this service than it can take; try again shortly." },
-  {}
-) {}
 
 /** What any command may answer besides its success and its own refusals. */
 export type General = KeyConflict | BadItem | Unavailable
@@ -78,9 +71,9 @@ export const make = <
   const content = declaration.content ?? Schema.encodeUnknownSync(Schema.toCodecJson(payload))
   const endpoint = HttpApiEndpoint.post(name, `/commands/${name}`, {
     payload: Wire.batchOf(payload),
-    success: Wire.answerOf(success, failure),
-    error: Overloaded
+    success: Wire.answerOf(success, failure)
   })
+    .middleware(Admission)
     .middleware(ServiceToken)
     .annotate(OpenApi.Description, `${description} A batch: one outcome an item, in order; a bad item fails alone.`)
   return {

@@ -18,7 +18,7 @@ export interface Server {
   readonly url: string
   /** One of those that the server knows. */
   readonly token: Redacted.Redacted<string>
-  /** How long a batch may take, whoever still waits for it. Ten seconds unless told. */
+  /** How long a batch may take, whoever still waits for it, and how long a call may wait for its batch. Ten seconds unless told. */
   readonly timeout?: Duration.Input
   /** How many items go into one request at most. 256 unless told. */
   readonly mostItems?: number
@@ -75,9 +75,12 @@ export const to = (server: Server) =>
             orElse: () => Effect.fail(`There was no answer within ${Duration.format(timeout)}.`)
           }),
           Effect.catchTag("HttpClientError", () => Effect.fail("The service cannot be reached.")),
-          Effect.catch((reason) => Effect.succeed(items.map(() => unavailable(reason))))
+          Effect.catch((reason) => Effect.succeed(items.map(() => unavailable(reason)))),
+          Effect.tapDefect((defect) => Effect.logError(`A batch of ${command.name} died`, defect))
         ),
-      lost: () => unavailable("The client was closed.")
+      mostWaiting: 10_000,
+      patience: timeout,
+      lost: (_item, why) => unavailable(reasons[why])
     })
 
     return Effect.fnUntraced(function* (payload: Payload) {
@@ -91,6 +94,13 @@ export const to = (server: Server) =>
       return yield* Effect.fromResult(yield* ask(item))
     })
   })
+
+const reasons: Readonly<Record<Batcher.Loss, string>> = {
+  closed: "The client was closed.",
+  crowded: "Too many calls wait for this service already.",
+  "waited too long": "It waited too long for the batches before it.",
+  died: "Its batch failed before it had an answer."
+}
 
 const decodeAnswer = Schema.decodeUnknownEffect(Schema.Struct({ outcomes: Schema.Array(Schema.Unknown) }))
 

@@ -7,18 +7,10 @@
  */
 import { isolated } from "@ecommerce/sets/Isolation"
 import { type Outcomes, successes } from "@ecommerce/sets/Sets"
-import { Context, Effect, Layer, Option, Result, Semaphore } from "effect"
+import { Effect, Predicate, Result } from "effect"
 import type { SqlError } from "effect/sql"
 
-import {
-  BadItem,
-  type Command,
-  type General,
-  type KeyConflict,
-  Overloaded,
-  type Received,
-  type Unavailable
-} from "./Command.ts"
+import { BadItem, type Command, type General, type KeyConflict, type Received, type Unavailable } from "./Command.ts"
 import * as Wire from "./Wire.ts"
 
 /**
@@ -28,26 +20,6 @@ import * as Wire from "./Wire.ts"
 export type Run<Payload, Success, Refusal> = (
   items: ReadonlyArray<Received<Payload>>
 ) => Effect.Effect<Outcomes<Success, Refusal | KeyConflict | Unavailable>, SqlError.SqlError>
-
-/** How many batches a service takes on at once. More are turned away at once: a queue without a bound helps nobody. */
-export class Admission extends Context.Service<
-  Admission,
-  { readonly admit: <A, E, R>(batch: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Overloaded, R> }
->()("@ecommerce/commands/Admission") {
-  static readonly layer = (mostBatches: number) =>
-    Layer.effect(
-      Admission,
-      Effect.map(Semaphore.make(mostBatches), (places) =>
-        Admission.of({
-          admit: (batch) =>
-            Effect.flatMap(
-              places.withPermitsIfAvailable(1)(batch),
-              Option.match({ onNone: () => Effect.fail(new Overloaded()), onSome: Effect.succeed })
-            )
-        })
-      )
-    )
-}
 
 /** The operation of a command, for whatever items come: duplicates, conflicts and items that cannot be stored included. */
 export const operation = <Payload, Success, Refusal>(run: Run<Payload, Success, Refusal>) =>
@@ -62,14 +34,12 @@ export const operation = <Payload, Success, Refusal>(run: Run<Payload, Success, 
 export const receive = <Payload, Success, Refusal>(
   command: Command<Payload, Success, Refusal>,
   payload: Payload,
-  traceparent?: string
-): Received<Payload> => ({
-  key: command.keyOf(payload),
-  digest: command.digestOf(payload),
-  // A trace that is no trace is left out: telemetry never decides over an order.
-  traceparent: traceparent !== undefined && isTraceparent(traceparent) ? traceparent : null,
-  payload
-})
+  traceparent: string | null = null
+): Received<Payload> => ({ key: command.keyOf(payload), digest: command.digestOf(payload), traceparent, payload })
+
+/** A trace that is none is left out: telemetry never decides over an order. */
+const traceparentIn = ({ traceparent }: { readonly traceparent?: unknown }) =>
+  Predicate.isString(traceparent) && isTraceparent(traceparent) ? traceparent : null
 
 /** Ids of nothing but zeros, and the version ff, are none (W3C Trace Context). */
 const isTraceparent = (text: string) =>
@@ -79,25 +49,25 @@ const isTraceparent = (text: string) =>
 export const tracesOf = (items: ReadonlyArray<Received<unknown>>): ReadonlyMap<string, string | null> =>
   new Map(items.map(({ key, traceparent }) => [key, traceparent]))
 
-/** The endpoint's handler: `"reserve-stock": yield* CommandServer.handler(reserveStock, reservations.reserve)`. */
-export const handler = Effect.fnUntraced(function* <Payload, Success, Refusal>(
+/** The endpoint's handler: `"reserve-stock": CommandServer.handler(reserveStock, reservations.reserve)`. */
+export const handler = <Payload, Success, Refusal>(
   command: Command<Payload, Success, Refusal>,
   run: Run<Payload, Success, Refusal>
-) {
-  const { admit } = yield* Admission
+) => {
   const execute = operation(run)
   const complaintOf = Wire.complaintOf(command.payload)
 
   const read = (item: Wire.Item<Payload>): Result.Result<Received<Payload>, BadItem> => {
     if ("unreadable" in item) return Result.fail(new BadItem(complaintOf(item.unreadable)))
-    const received = receive(command, item.payload, item.traceparent)
-    if (item.key === received.key) return Result.succeed(received)
+    const received = receive(command, item.payload, traceparentIn(item))
+    // Ids may come in capitals; what they are compared by is their one spelling.
+    if (item.key.toLowerCase() === received.key.toLowerCase()) return Result.succeed(received)
     return Result.fail(new BadItem({ key: item.key, reason: `Its key is not that of its payload, ${received.key}.` }))
   }
 
   return Effect.fnUntraced(function* (request: { readonly payload: Wire.Batch<Payload> }) {
     const items = request.payload.commands.map(read)
-    const outcomes = yield* admit(Effect.orDie(execute(successes(items))))
+    const outcomes = yield* Effect.orDie(execute(successes(items)))
     const next = outcomes.values()
     return {
       outcomes: items.map((item) => {
@@ -108,4 +78,4 @@ export const handler = Effect.fnUntraced(function* <Payload, Success, Refusal>(
       })
     }
   })
-})
+}

@@ -18,12 +18,12 @@ const itemOf = <Payload extends Schema.Constraint>(payload: Payload) =>
   Schema.Struct({
     key: Key.annotate({ description: "The item happens once for its key, however often it is sent." }),
     traceparent: Schema.optionalKey(
-      Schema.String.annotate({ description: "The trace to which this item belongs (W3C Trace Context)." })
+      Schema.Unknown.annotate({ description: "The trace to which this item belongs: a text as in W3C Trace Context." })
     ),
     payload
   })
 
-const Unreadable = Schema.Unknown.pipe(
+const Unreadable = Schema.Unknown.annotate({ description: "Anything else fails alone, with BadItem." }).pipe(
   Schema.decodeTo(Schema.Struct({ unreadable: Schema.Unknown }), {
     decode: SchemaGetter.transform((unreadable: unknown) => ({ unreadable })),
     encode: SchemaGetter.transform(({ unreadable }: { readonly unreadable: unknown }) => unreadable)
@@ -32,7 +32,7 @@ const Unreadable = Schema.Unknown.pipe(
 
 /** An item as it was read, or as it came. */
 export type Item<Payload> =
-  | { readonly key: string; readonly traceparent?: string; readonly payload: Payload }
+  | { readonly key: string; readonly traceparent?: unknown; readonly payload: Payload }
   | { readonly unreadable: unknown }
 
 export interface Batch<Payload> {

@@ -69,7 +69,7 @@ const commands = HttpApiBuilder.group(
   "commands",
   Effect.fn(function* (handlers) {
     const sql = yield* PgClient.PgClient
-    return handlers.handleAll({ "book-seat": yield* CommandServer.handler(bookSeat, bookSeats(sql)) })
+    return handlers.handleAll({ "book-seat": CommandServer.handler(bookSeat, bookSeats(sql)) })
   })
 )
 

@@ -63,9 +63,11 @@ const runInHalves = <Item, Outcome, R>(
     ? Effect.succeed([])
     : operation.run(items).pipe(
         Effect.retry({ while: isInTheWay, schedule: pauses, times: 5 }),
-        Effect.catchIf(isDataError, () => {
+        Effect.catchIf(isDataError, (error) => {
           const [only] = items
-          if (items.length === 1 && only !== undefined) return Effect.succeed([operation.onBadItem(only)])
+          if (items.length === 1 && only !== undefined) {
+            return Effect.as(logBadItem(operation.keyOf(only), error), [operation.onBadItem(only)])
+          }
           const middle = Math.ceil(items.length / 2)
           // One after the other: the order of the items is the order in which they get what is scarce.
           return Effect.map(
@@ -75,6 +77,12 @@ const runInHalves = <Item, Outcome, R>(
         })
       )
 
+/** Said, because it may be a bug of ours. Without what PostgreSQL says of the values, which may be somebody's own. */
+const logBadItem = (key: string, error: SqlError.SqlError) =>
+  Effect.logWarning("An item cannot be stored").pipe(
+    Effect.annotateLogs({ key, sqlState: sqlStateOf(error), constraint: constraintOf(error) })
+  )
+
 const pauses = Schedule.exponential("5 millis").pipe(Schedule.jittered)
 
 const isInTheWay = ({ reason }: SqlError.SqlError) =>
@@ -83,6 +91,9 @@ const isInTheWay = ({ reason }: SqlError.SqlError) =>
 /** PostgreSQL's own, or the driver's when it cannot even write the value down. */
 const isDataError = (error: SqlError.SqlError) =>
   /^2[23]/u.test(sqlStateOf(error)) || Predicate.isTagged(error.reason.cause, "PgTypesCodecError")
+
+const constraintOf = ({ reason: { cause } }: SqlError.SqlError) =>
+  Predicate.hasProperty(cause, "constraint") && Predicate.isString(cause.constraint) ? cause.constraint : ""
 
 /** The five characters by which PostgreSQL tells its errors apart; empty where the error is not PostgreSQL's. */
 export const sqlStateOf = ({ reason: { cause } }: SqlError.SqlError): string =>

@@ -5,28 +5,14 @@
  * line in its service's `Duties.test.ts`: what it asks for, and which command undoes it.
  */
 import type * as Service from "@ecommerce/chassis/Service"
-import type { Command } from "@ecommerce/commands/Command"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber, Layer, Schedule, Schema } from "effect"
-import { HttpClient, HttpClientRequest } from "effect/http"
+import { HttpClient } from "effect/http"
 
+import { type Asked, send, told } from "./Asking.ts"
 import { deadlocksShow, TestDatabase } from "./TestDatabase.ts"
 import * as TestService from "./TestService.ts"
 import * as Witness from "./Witness.ts"
-
-/** A command with its payload for a key, encoded as the wire wants it. */
-export interface Asked<World> {
-  readonly name: string
-  readonly payload: (key: string, world: World) => unknown
-}
-
-export const asked = <Payload, Success, Refusal, World = unknown>(
-  command: Command<Payload, Success, Refusal>,
-  payload: (key: string, world: World) => Payload
-): Asked<World> => {
-  const encode = Schema.encodeSync(Schema.toCodecJson(command.payload))
-  return { name: command.name, payload: (key, world) => encode(payload(key, world)) }
-}
 
 type Sender = HttpClient.HttpClient | TestDatabase
 
@@ -81,6 +67,16 @@ export const participantDuties = <World, E, E2>(
 
   // Time is real: PostgreSQL's sleep, and the pauses between its looks.
   layer(running, { excludeTestServices: true })(`what a command of ${service} owes`, (it) => {
+    it.effect("is looked at for every command of the service", () =>
+      Effect.gen(function* () {
+        const response = yield* HttpClient.get("/openapi.json")
+        const { paths } = yield* Effect.flatMap(response.json, decodeDocument)
+        const offered = Object.keys(paths).filter((path) => path.startsWith("/commands/"))
+        const joined = new Set(participants.map(({ does }) => `/commands/${does.name}`))
+        assert.deepStrictEqual([...joined].toSorted(), offered.toSorted())
+      })
+    )
+
     for (const participant of participants) {
       const { does, otherwise, refusal, undo } = participant
 
@@ -175,6 +171,25 @@ export const participantDuties = <World, E, E2>(
         })
       )
 
+      it.effect(`${does.name} whose caller hangs up in the middle is done once by the next try`, () =>
+        Effect.gen(function* () {
+          const { delay, isDelayed, keys, mentions, run } = yield* scene(participant)
+          const [single = "", left = ""] = yield* keys(2)
+          yield* run(does, single)
+          yield* Effect.scoped(
+            Effect.gen(function* () {
+              yield* delay(left, 1)
+              const sent = yield* Effect.forkChild(run(does, left))
+              yield* Effect.repeat(isDelayed, { until: (is) => is, schedule: Schedule.spaced("10 millis") })
+              yield* Fiber.interrupt(sent)
+              yield* Effect.repeat(isDelayed, { until: (is) => !is, schedule: Schedule.spaced("10 millis") })
+            })
+          )
+          assert.deepStrictEqual(told(yield* run(does, left)), ["ok"])
+          assert.deepStrictEqual(yield* mentions(left), yield* mentions(single))
+        })
+      )
+
       if (otherwise !== undefined) {
         it.effect(`${does.name} for something else under its key is a conflict, later and in the same batch`, () =>
           Effect.gen(function* () {
@@ -241,10 +256,16 @@ export const participantDuties = <World, E, E2>(
           Effect.gen(function* () {
             const { key, run, snapshot } = yield* scene(participant)
             const order = yield* key
-            yield* Effect.all(
-              Array.from({ length: 20 }, (_, turn) => run(turn % 2 === 0 ? does : undo, order)),
-              { concurrency: "unbounded" }
-            )
+            const ten = (asked: Asked<World>) =>
+              Effect.all(
+                Array.from({ length: 10 }, () => Effect.map(run(asked, order), told)),
+                { concurrency: "unbounded" }
+              )
+            const [done, undone] = yield* Effect.all([ten(does), ten(undo)], { concurrency: "unbounded" })
+            const refused = new Set(done.flat())
+            refused.delete("ok")
+            assert.isAtMost(refused.size, 1)
+            assert.deepStrictEqual([...new Set(undone.flat())], ["ok"])
             const before = yield* snapshot
             assert.notStrictEqual(told(yield* run(does, order))[0], "ok")
             assert.deepStrictEqual(told(yield* run(undo, order)), ["ok"])
@@ -256,34 +277,6 @@ export const participantDuties = <World, E, E2>(
   })
 }
 
-/** One batch over the wire; the outcomes as they came. */
-export const send = Effect.fn("send")(function* (
-  name: string,
-  items: ReadonlyArray<{ readonly key: string; readonly payload: unknown }>
-) {
-  const { serviceToken } = yield* TestDatabase
-  const request = HttpClientRequest.post(`/commands/${name}`).pipe(
-    HttpClientRequest.bearerToken(serviceToken),
-    HttpClientRequest.bodyJsonUnsafe({ commands: items })
-  )
-  const response = yield* HttpClient.execute(request)
-  if (response.status !== 200) return yield* Effect.fail(`${name} answered with status ${response.status}`)
-  const { outcomes } = yield* Effect.flatMap(response.json, decodeAnswer)
-  assert.strictEqual(outcomes.length, items.length)
-  return outcomes
-})
-
-const decodeAnswer = Schema.decodeUnknownEffect(Schema.Struct({ outcomes: Schema.Array(Schema.Unknown) }))
-
-/** What each outcome is, in one word. */
-const told = (outcomes: ReadonlyArray<unknown>) =>
-  decodeOutcomes(outcomes).map((outcome) => (outcome._tag === "Success" ? "ok" : outcome.failure._tag))
-
-const decodeOutcomes = Schema.decodeUnknownSync(
-  Schema.Array(
-    Schema.Union([
-      Schema.Struct({ _tag: Schema.Literal("Success") }),
-      Schema.Struct({ _tag: Schema.Literal("Failure"), failure: Schema.Struct({ _tag: Schema.String }) })
-    ])
-  )
+const decodeDocument = Schema.decodeUnknownEffect(
+  Schema.Struct({ paths: Schema.Record(Schema.String, Schema.Unknown) })
 )

@@ -68,8 +68,8 @@ const commands = HttpApiBuilder.group(
   Effect.fn(function* (handlers) {
     const reservations = yield* Reservations
     return handlers.handleAll({
-      "reserve-stock": yield* CommandServer.handler(reserveStock, reservations.reserve),
-      "release-stock": yield* CommandServer.handler(releaseStock, reservations.release)
+      "reserve-stock": CommandServer.handler(reserveStock, reservations.reserve),
+      "release-stock": CommandServer.handler(releaseStock, reservations.release)
     })
   })
 )

@@ -1,6 +1,7 @@
 import { OrderId, ProductId } from "@ecommerce/contracts/Ids"
 import { releaseStock, reserveStock } from "@ecommerce/contracts/Inventory/Reservations"
-import { asked, participantDuties } from "@ecommerce/testing/ParticipantDuties"
+import { asked } from "@ecommerce/testing/Asking"
+import { participantDuties } from "@ecommerce/testing/ParticipantDuties"
 import { Effect, Schema } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 

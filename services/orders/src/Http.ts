@@ -34,9 +34,9 @@ const commands = HttpApiBuilder.group(
   Effect.fn(function* (handlers) {
     const lifecycle = yield* Lifecycle
     return handlers.handleAll({
-      "create-order": yield* CommandServer.handler(createOrder, lifecycle.create),
-      "confirm-order": yield* CommandServer.handler(confirmOrder, lifecycle.confirm),
-      "cancel-order": yield* CommandServer.handler(cancelOrder, lifecycle.cancel)
+      "create-order": CommandServer.handler(createOrder, lifecycle.create),
+      "confirm-order": CommandServer.handler(confirmOrder, lifecycle.confirm),
+      "cancel-order": CommandServer.handler(cancelOrder, lifecycle.cancel)
     })
   })
 )

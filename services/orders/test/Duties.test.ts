@@ -1,6 +1,7 @@
 import { OrderId, ProductId, UserId } from "@ecommerce/contracts/Ids"
 import { cancelOrder, confirmOrder, createOrder } from "@ecommerce/contracts/Orders/Lifecycle"
-import { asked, participantDuties, send } from "@ecommerce/testing/ParticipantDuties"
+import { asked, send } from "@ecommerce/testing/Asking"
+import { participantDuties } from "@ecommerce/testing/ParticipantDuties"
 import { Effect } from "effect"
 
 import { definition } from "../src/Http.ts"

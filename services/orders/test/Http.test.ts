@@ -1,4 +1,4 @@
-import { send } from "@ecommerce/testing/ParticipantDuties"
+import { send } from "@ecommerce/testing/Asking"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import * as TestService from "@ecommerce/testing/TestService"
 import { assert, layer } from "@effect/vitest"

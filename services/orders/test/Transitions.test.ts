@@ -28,6 +28,7 @@ const isLegal = ([from, to]: readonly [Status, Status]) => legalPairs.some(([a, 
 const illegalPairs = pairs.filter((pair) => !isLegal(pair))
 
 const checkViolation = "23514"
+const foreignKeyViolation = "23503"
 const insufficientPrivilege = "42501"
 
 /** With which SQLSTATE PostgreSQL refuses this, and what it says. */
@@ -36,17 +37,36 @@ const refusal = <A, R>(statement: Effect.Effect<A, SqlError.SqlError, R>) =>
 
 const versionOf = (status: Status) => (status === null ? 0 : 1)
 
-const insert = Effect.fn("insert")(function* (status: Status, id: string = crypto.randomUUID()) {
+/** A transition as it is kept: with whatever changed the order, or not at all. */
+const keep = Effect.fn("keep")(function* (id: string, version: number, from: Status, to: Status) {
   const sql = yield* PgClient.PgClient
   yield* sql`
-    INSERT INTO orders (order_id, user_id, email, total_cents, digest, status, version)
-    VALUES (${id}, ${crypto.randomUUID()}, 'ada@example.com', 5, 'digest', ${status}, ${versionOf(status)})`
+    INSERT INTO order_transitions (order_id, version, previous_status, status, cause, at)
+    VALUES (${id}, ${version}, ${from}, ${to}, 'by hand', now())`
+})
+
+const insert = Effect.fn("insert")(function* (status: Status, id: string = crypto.randomUUID()) {
+  const sql = yield* PgClient.PgClient
+  yield* sql.withTransaction(
+    Effect.gen(function* () {
+      yield* sql`
+        INSERT INTO orders (order_id, user_id, email, total_cents, digest, status, version)
+        VALUES (${id}, ${crypto.randomUUID()}, 'ada@example.com', 5, 'digest', ${status}, ${versionOf(status)})`
+      if (status !== null) yield* keep(id, 1, null, status)
+    })
+  )
   return id
 })
 
-const update = Effect.fn("update")(function* (id: string, status: Status) {
+const update = Effect.fn("update")(function* (id: string, from: Status, to: Status) {
   const sql = yield* PgClient.PgClient
-  yield* sql`UPDATE orders SET status = ${status}, version = ${versionOf(status)} WHERE order_id = ${id}`
+  yield* sql.withTransaction(
+    Effect.gen(function* () {
+      const [row] = yield* sql<{ version: number }>`
+        UPDATE orders SET status = ${to}, version = version + 1 WHERE order_id = ${id} RETURNING version`
+      yield* keep(id, row?.version ?? 0, from, to)
+    })
+  )
 })
 
 const statusOf = Effect.fn("statusOf")(function* (id: string) {
@@ -59,32 +79,23 @@ const statusOf = Effect.fn("statusOf")(function* (id: string) {
 const orderIn = Effect.fn("orderIn")(function* (status: Status) {
   if (status !== "CONFIRMED") return yield* insert(status)
   const id = yield* insert("CREATED")
-  yield* update(id, status)
+  yield* update(id, "CREATED", status)
   return id
-})
-
-const keep = Effect.fn("keep")(function* ([from, to]: readonly [Status, Status]) {
-  const sql = yield* PgClient.PgClient
-  const id = yield* insert("CREATED")
-  yield* sql`
-    INSERT INTO order_transitions (order_id, version, previous_status, status, cause, at)
-    VALUES (${id}, 1, ${from}, ${to}, 'by hand', now())`
 })
 
 layer(asTheService)("the database", (it) => {
   it.effect.each(legalPairs)("lets an order go from %s to %s, and lets that be kept", ([from, to]) =>
     Effect.gen(function* () {
       const id = yield* orderIn(from)
-      yield* update(id, to)
+      yield* update(id, from, to)
       assert.strictEqual(yield* statusOf(id), to)
-      yield* keep([from, to])
     })
   )
 
   it.effect.each(illegalPairs)("lets no order go from %s to %s", ([from, to]) =>
     Effect.gen(function* () {
       const id = yield* orderIn(from)
-      assert.deepStrictEqual(yield* refusal(update(id, to)), {
+      assert.deepStrictEqual(yield* refusal(update(id, from, to)), {
         state: checkViolation,
         says: `the order ${id} may not become ${to ?? "<NULL>"}`
       })
@@ -94,9 +105,9 @@ layer(asTheService)("the database", (it) => {
 
   it.effect.each([...illegalPairs.filter(([, to]) => to !== null), ["CREATED", "CREATED"] as const])(
     "lets no step from %s to %s be kept",
-    (pair) =>
+    ([from, to]) =>
       Effect.gen(function* () {
-        const { says, state } = yield* refusal(keep(pair))
+        const { says, state } = yield* refusal(keep(yield* insert("CREATED"), 2, from, to))
         assert.strictEqual(state, checkViolation)
         assert.include(says, '"legal"')
       })
@@ -109,6 +120,21 @@ layer(asTheService)("the database", (it) => {
         state: checkViolation,
         says: `the order ${id} may not become ${status}`
       })
+    })
+  )
+
+  it.effect("commits no status whose transition was not kept, and no version that was not its turn", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      const id = yield* insert("CREATED")
+      const alone = yield* refusal(sql`UPDATE orders SET status = 'CONFIRMED', version = 2 WHERE order_id = ${id}`)
+      assert.deepStrictEqual([alone.state, alone.says.includes('"kept"')], [foreignKeyViolation, true])
+      for (const change of ["version = 99", "version = 2", "status = 'CONFIRMED'", "order_id = uuidv7()"]) {
+        const { state } = yield* refusal(sql.unsafe(`UPDATE orders SET ${change} WHERE order_id = '${id}'`))
+        assert.strictEqual(state, checkViolation, change)
+      }
+      const gap = yield* refusal(keep(id, 7, "CONFIRMED", "CANCELLED"))
+      assert.deepStrictEqual([gap.state, gap.says.includes('"unbroken"')], [foreignKeyViolation, true])
     })
   )
 
@@ -142,7 +168,7 @@ layer(asTheService)("the database", (it) => {
     ["created and unknown", "cancelled_unless_known", "status, version", "'CREATED', 1"],
     ["cancelled in no step", "version_counts_transitions", "status, version", "'CANCELLED', 0"],
     ["without a status after a step", "version_counts_transitions", "version", "1"],
-    ["after less than no step", "version_counts_transitions", "status, version", "'CANCELLED', -1"],
+    ["after less than no step", "orders_version_check", "status, version", "'CANCELLED', -1"],
     [
       "of no cost",
       "total_cents",
@@ -167,7 +193,7 @@ layer(asTheService)("the database", (it) => {
       const forgotten = yield* refusal(sql`UPDATE orders SET email = NULL WHERE order_id = ${id}`)
       assert.deepStrictEqual([forgotten.state, forgotten.says.includes("known_as_a_whole")], [checkViolation, true])
       yield* sql`UPDATE orders SET confirmation_refused = true WHERE order_id = ${id}`
-      const confirmed = yield* refusal(update(id, "CONFIRMED"))
+      const confirmed = yield* refusal(update(id, "CREATED", "CONFIRMED"))
       assert.deepStrictEqual(
         [confirmed.state, confirmed.says.includes("refused_is_not_confirmed")],
         [checkViolation, true]

@@ -45,9 +45,9 @@ const commands = HttpApiBuilder.group(
   Effect.fn(function* (handlers) {
     const payments = yield* Payments
     return handlers.handleAll({
-      "authorize-payment": yield* CommandServer.handler(authorizePayment, payments.authorize),
-      "capture-payment": yield* CommandServer.handler(capturePayment, payments.capture),
-      "cancel-payment": yield* CommandServer.handler(cancelPayment, payments.cancel)
+      "authorize-payment": CommandServer.handler(authorizePayment, payments.authorize),
+      "capture-payment": CommandServer.handler(capturePayment, payments.capture),
+      "cancel-payment": CommandServer.handler(cancelPayment, payments.cancel)
     })
   })
 )

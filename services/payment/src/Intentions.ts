@@ -63,7 +63,11 @@ export class Intentions extends Context.Service<
         INSERT INTO payments (order_id, cancelled_at, is_open)
         SELECT order_id, clock_timestamp(), false FROM unnest(${uuids(orderIds)}) AS input (order_id) ORDER BY order_id
         ON CONFLICT (order_id) DO UPDATE SET
-          cancelled_at = clock_timestamp(), is_open = payments.authorization_id IS NOT NULL
+          cancelled_at = clock_timestamp(),
+          is_open = payments.authorization_id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM authorizations AS decided
+            WHERE decided.authorization_id = payments.authorization_id AND decided.decline_code IS NOT NULL
+          )
         WHERE payments.cancelled_at IS NULL`
 
       /** Locks without writing: the condition holds for no row. */

@@ -1,6 +1,7 @@
 import { OrderId } from "@ecommerce/contracts/Ids"
 import { authorizePayment, cancelPayment, capturePayment } from "@ecommerce/contracts/Payment/Commands"
-import { asked, participantDuties, send } from "@ecommerce/testing/ParticipantDuties"
+import { asked, send } from "@ecommerce/testing/Asking"
+import { participantDuties } from "@ecommerce/testing/ParticipantDuties"
 import { Effect, Redacted } from "effect"
 
 import { definition } from "../src/Http.ts"
