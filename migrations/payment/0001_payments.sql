@@ -67,6 +67,8 @@ CREATE TABLE refunds (
 CREATE TABLE capture_refusals (
   order_id uuid PRIMARY KEY REFERENCES payments (order_id),
   reason text NOT NULL,
+  -- What was asked for: whoever asks for something else under the same key is told of a conflict.
+  digest text NOT NULL,
   refused_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 

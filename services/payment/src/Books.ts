@@ -49,12 +49,17 @@ export const PaymentState = Schema.Struct({
   capturedCents: Cents,
   capturedAt: At,
   captureRefusal: Schema.NullOr(CaptureRefusal),
+  captureRefusalDigest: Schema.NullOr(Schema.String),
   captureRefusedAt: At,
   voidedAt: At,
   refundedCents: Cents,
   refundedAt: At
 })
 export type PaymentState = typeof PaymentState.Type
+
+const ofPayment = (key: string) => (book: string) =>
+  `
+  LEFT JOIN LATERAL (SELECT * FROM ${book} AS own WHERE own.${key} = payments.${key} LIMIT 1) AS ${book} ON true`
 
 const stateRows = rowsOf(PaymentState)
 const orderRows = rowsOf(Schema.Struct({ orderId: OrderId }))
@@ -100,17 +105,17 @@ export class Books extends Context.Service<
     Effect.gen(function* () {
       const sql = yield* PgClient.PgClient
 
+      // Each book is looked up by its key for each payment: LIMIT keeps PostgreSQL from joining as a whole, with plans
+      // from when the books were small (100 captures then read 1.2 million of 200,000 rows).
       const state = sql.literal(`
-        payments.order_id, payments.authorization_id, payments.amount_cents, currency, digest, payments.capture_id,
-        capture_cents, capture_digest, cancelled_at, is_open, version, payments.created_at, decided_at, decline_code,
-        captures.amount_cents AS captured_cents, captured_at, capture_refusals.reason AS capture_refusal,
+        payments.order_id, payments.authorization_id, payments.amount_cents, currency, payments.digest,
+        payments.capture_id, capture_cents, capture_digest, cancelled_at, is_open, version, payments.created_at,
+        decided_at, decline_code, captures.amount_cents AS captured_cents, captured_at,
+        capture_refusals.reason AS capture_refusal, capture_refusals.digest AS capture_refusal_digest,
         capture_refusals.refused_at AS capture_refused_at, voided_at, refunds.amount_cents AS refunded_cents, refunded_at
         FROM payments
-        LEFT JOIN authorizations USING (authorization_id)
-        LEFT JOIN captures USING (authorization_id)
-        LEFT JOIN voids USING (authorization_id)
-        LEFT JOIN refunds USING (authorization_id)
-        LEFT JOIN capture_refusals USING (order_id)`)
+        ${["authorizations", "captures", "voids", "refunds"].map(ofPayment("authorization_id")).join("")}
+        ${ofPayment("order_id")("capture_refusals")}`)
 
       const read = Effect.fn("Books.read")(function* (orderIds: ReadonlyArray<OrderId>) {
         const rows = yield* stateRows(sql`SELECT ${state} WHERE payments.order_id = ANY(${uuids(orderIds)})`)

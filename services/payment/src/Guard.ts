@@ -48,6 +48,7 @@ const make = Effect.gen(function* () {
     openDuration: yield* openFor.read
   })
 
+  yield* Metric.update(breakerState, 0)
   yield* breaker.transitions.pipe(
     Stream.runForEach(({ to }) =>
       Effect.all([
@@ -56,7 +57,8 @@ const make = Effect.gen(function* () {
         Metric.update(Metric.withAttributes(breakerChanges, { to }), 1)
       ])
     ),
-    Effect.forkScoped
+    // At once, or it would not hear of a transition that comes first.
+    Effect.forkScoped({ startImmediately: true })
   )
 
   yield* health.register({

@@ -94,9 +94,11 @@ export class Intentions extends Context.Service<
         traces: ReadonlyMap<string, string | null>
       ) {
         yield* sql`
-          INSERT INTO capture_refusals (order_id, reason)
+          INSERT INTO capture_refusals (order_id, reason, digest)
           SELECT * FROM unnest(
-            ${uuids(refusals.map(({ payload }) => payload.orderId))}, ${texts(refusals.map(({ reason }) => reason))}
+            ${uuids(refusals.map(({ payload }) => payload.orderId))},
+            ${texts(refusals.map(({ reason }) => reason))},
+            ${texts(refusals.map(({ digest }) => digest))}
           )`
         yield* sql`
           UPDATE payments SET version = version + 1
@@ -121,9 +123,9 @@ export class Intentions extends Context.Service<
           const payment = before.get(order.payload.orderId)
           return payment === undefined || !mayBeCaptured(payment) ? [] : [{ ...order, payment }]
         })
-        const refusals = open.flatMap(({ payload, payment }): ReadonlyArray<Refused> => {
+        const refusals = open.flatMap(({ digest, payload, payment }): ReadonlyArray<Refused> => {
           const reason = reasonAgainst(payload, payment)
-          return reason === undefined ? [] : [{ payload, reason, version: payment.version }]
+          return reason === undefined ? [] : [{ payload, digest, reason, version: payment.version }]
         })
         const refused = new Set(refusals.map(({ payload }) => payload.orderId))
         const captures = open.filter(
@@ -159,6 +161,7 @@ export class Intentions extends Context.Service<
 
 interface Refused {
   readonly payload: CapturePayment
+  readonly digest: string
   readonly reason: typeof CaptureRefusal.Type
   readonly version: number
 }

@@ -111,9 +111,10 @@ export class Payments extends Context.Service<
         const payments = open.length === 0 ? intended : yield* books.read(orderIds)
         return orders.map(({ digest, key, payload: { orderId } }) => {
           const payment = presentIn(payments, orderId)
-          const { cancelledAt, captureDigest, captureId, captureRefusal, capturedAt, capturedCents } = payment
+          const { cancelledAt, captureId, captureRefusal, capturedAt, capturedCents } = payment
+          const asked = payment.captureDigest ?? payment.captureRefusalDigest
           if (cancelledAt !== null) return Result.fail(new PaymentCancelled({ orderId }))
-          if (captureDigest !== null && captureDigest !== digest) return Result.fail(new KeyConflict({ key }))
+          if (asked !== null && asked !== digest) return Result.fail(new KeyConflict({ key }))
           if (captureRefusal !== null) return Result.fail(new CaptureRefused({ orderId, reason: captureRefusal }))
           if (captureId === null || capturedAt === null || capturedCents === null) {
             return unavailable("capture-payment", silence.get(orderId) ?? "The authorization is not decided yet.")

@@ -42,13 +42,16 @@ export const insertsOf = (sql: PgClient.PgClient) => ({
         ${texts(captures.map(({ captureId }) => captureId))},
         ${longs(captures.map(({ amountCents }) => amountCents ?? 0))}
       ) AS input (authorization_id, capture_id, amount_cents) JOIN authorizations USING (authorization_id)
-      WHERE authorization_id = ANY(${texts(captures.map(({ authorizationId }) => authorizationId))})`
+      WHERE authorizations.authorization_id = ANY(${texts(captures.map(({ authorizationId }) => authorizationId))})`
   ),
   captureRefusals: forSome(
-    ({ entry, payment }) => (entry.entry === "capture_refused" ? [payment.orderId] : []),
-    (orderIds) => sql`
-      INSERT INTO capture_refusals (order_id, reason)
-      SELECT order_id, 'capture_declined' FROM unnest(${uuids(orderIds)}) AS input (order_id)`
+    ({ entry, payment }) => (entry.entry === "capture_refused" ? [payment] : []),
+    (refused) => sql`
+      INSERT INTO capture_refusals (order_id, reason, digest)
+      SELECT order_id, 'capture_declined', digest
+      FROM unnest(
+        ${uuids(refused.map(({ orderId }) => orderId))}, ${texts(refused.map(({ captureDigest }) => captureDigest))}
+      ) AS input (order_id, digest)`
   ),
   voids: forSome(
     ({ entry, payment }) => (entry.entry === "voided" ? [payment.authorizationId] : []),
@@ -65,6 +68,6 @@ export const insertsOf = (sql: PgClient.PgClient) => ({
         ${texts(refunds.map(({ authorizationId }) => authorizationId))},
         ${longs(refunds.map(({ amountCents }) => amountCents ?? 0))}
       ) AS input (authorization_id, amount_cents) JOIN captures USING (authorization_id)
-      WHERE authorization_id = ANY(${texts(refunds.map(({ authorizationId }) => authorizationId))})`
+      WHERE captures.authorization_id = ANY(${texts(refunds.map(({ authorizationId }) => authorizationId))})`
   )
 })
