@@ -167,9 +167,11 @@ const differenceOf = (payment: PaymentState | undefined, record: ProcessorRecord
   const isKept = state === "AUTHORIZED" || state === "CAPTURED"
   const complaints = [
     ...(missing.length > 0 ? [`not posted here yet: ${missing.join(", ")}`] : []),
-    ...(here.authorized > authorizedCents ? [`authorized ${here.authorized} here`] : []),
+    ...(payment.decidedAt !== null && here.authorized !== authorizedCents
+      ? [`authorized ${here.authorized} here`]
+      : []),
     ...(here.captured !== capturedCents && !missing.includes("captured") ? [`captured ${here.captured} here`] : []),
-    ...(here.refunded > refundedCents ? [`refunded ${here.refunded} here`] : []),
+    ...(here.refunded !== refundedCents && !missing.includes("refunded") ? [`refunded ${here.refunded} here`] : []),
     ...(payment.voidedAt !== null && state !== "VOIDED" ? ["voided here"] : []),
     ...(payment.cancelledAt !== null && isKept ? ["cancelled here, and the money is not given back yet"] : [])
   ]

@@ -1,6 +1,6 @@
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import { assert, layer } from "@effect/vitest"
-import { Context, Deferred, Effect, Fiber, Layer } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer, Schedule } from "effect"
 
 import { Processor } from "../src/Processor.ts"
 import {
@@ -118,6 +118,23 @@ layer(bounded, { excludeTestServices: true })("a reply that takes too long", (it
       const cancels = yield* Effect.forEach(Array.from({ length: 3 }), () => cancel(slow))
       assert.deepStrictEqual(cancels.flatMap(told).at(-1), "refunded 500")
       assert.deepStrictEqual(yield* disagreements(slow, other), [])
+    })
+  )
+})
+
+const slow = till({ MOCK_LATENCY_MS: "1500", PROCESSOR_TIMEOUT: "300 millis" })
+
+layer(slow, { excludeTestServices: true })("a processor that is slow at its work", (it) => {
+  it.effect("does it also when nobody waits for the reply any more", () =>
+    Effect.gen(function* () {
+      const bill = newBill()
+      assert.deepStrictEqual(told(yield* authorize(bill)), ["Unavailable"])
+      const states = Effect.map(booksOf(bill), (books) => books.map(({ state }) => state))
+      yield* Effect.repeat(states, {
+        until: ([state]) => state === "AUTHORIZED",
+        schedule: Schedule.spaced("50 millis")
+      })
+      assert.containSubset(yield* booksOf(bill), [{ isOpen: true, entries: "", authorizedThere: 500 }])
     })
   )
 })

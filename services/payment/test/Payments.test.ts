@@ -60,6 +60,8 @@ layer(till(), { excludeTestServices: true })("a payment", (it) => {
       assert.deepStrictEqual(told(yield* authorize(bill)), ["ok"])
       assert.deepStrictEqual(told(yield* capture(bill)), ["ok"])
       assert.deepStrictEqual(told(yield* cancel(bill)), ["refunded 500"])
+      assert.deepStrictEqual(told(yield* capture(bill)), ["PaymentCancelled"])
+      assert.deepStrictEqual(told(yield* authorize(bill)), ["PaymentCancelled"])
       const sums = { authorized: 500, captured: 500, voided: 0, refunded: 500, state: "REFUNDED" }
       assert.containSubset(yield* booksOf(bill), [{ ...sums, operations: "authorize capture refund" }])
       assert.deepStrictEqual(yield* disagreements(bill), [])

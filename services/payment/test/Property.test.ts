@@ -178,6 +178,8 @@ layer(till(given), { excludeTestServices: true })("whatever is asked for at the 
             }
           }
           for (const { answer, customer, verb } of ends) {
+            const wasCancelled = asked.has(`cancel ${customer.bill.orderId}`)
+            assert.strictEqual(isCancelled(answer), wasCancelled && verb !== "cancel")
             assert.deepStrictEqual(yield* settle(verb, [customer]), [{ customer, verb, answer }])
           }
           assert.deepStrictEqual(yield* booksOf(...customers.map(({ bill }) => bill)), books)

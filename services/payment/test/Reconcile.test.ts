@@ -195,7 +195,7 @@ const differences: ReadonlyArray<Difference> = [
   {
     what: "more was captured there",
     breaking: processor("authorized_cents = 9000, captured_cents = 9000"),
-    says: `captured ${amount} here; ${there("CAPTURED", 9000, 9000, 0)}`
+    says: `authorized ${amount} here; captured ${amount} here; ${there("CAPTURED", 9000, 9000, 0)}`
   },
   {
     what: "more is held there",
