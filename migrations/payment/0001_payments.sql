@@ -63,6 +63,20 @@ CREATE TABLE refunds (
   FOREIGN KEY (authorization_id, captured_cents) REFERENCES captures (authorization_id, amount_cents)
 );
 
+-- Money was taken or it was let go, never both.
+CREATE FUNCTION refuse_void_beside_capture() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF EXISTS (SELECT FROM captures WHERE authorization_id = NEW.authorization_id)
+    AND EXISTS (SELECT FROM voids WHERE authorization_id = NEW.authorization_id) THEN
+    RAISE EXCEPTION '% is both captured and void', NEW.authorization_id USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER captures_not_void AFTER INSERT ON captures FOR EACH ROW EXECUTE FUNCTION refuse_void_beside_capture();
+
+CREATE TRIGGER voids_not_captured AFTER INSERT ON voids FOR EACH ROW EXECUTE FUNCTION refuse_void_beside_capture();
+
 -- Definite refusals to take money, also where there was no payment at all: said again whatever happens afterwards.
 CREATE TABLE capture_refusals (
   order_id uuid PRIMARY KEY REFERENCES payments (order_id),

@@ -55,6 +55,12 @@ layer(till(), { excludeTestServices: true })("payment's books", (it) => {
       "refunds_pkey"
     ],
     [
+      "a void of what was captured",
+      "taken",
+      `${into("voids", "approved_cents")} authorization_id, 500`,
+      "both captured and void"
+    ],
+    [
       "a second decision",
       "held",
       `${into("authorizations", "amount_cents")} authorization_id, 500`,
@@ -71,7 +77,7 @@ layer(till(), { excludeTestServices: true })("payment's books", (it) => {
     })
   )
 
-  it.effect("refuse a second void", () =>
+  it.effect("refuse a second void, and a capture of what is void", () =>
     Effect.gen(function* () {
       const bill = newBill()
       yield* authorize(bill)
@@ -82,6 +88,11 @@ layer(till(), { excludeTestServices: true })("payment's books", (it) => {
         sql.unsafe(`${again} FROM (${authorizationOf} '${bill.orderId}') AS chosen`).unprepared
       )
       assert.include(String(error.reason.cause), "voids_pkey")
+      const late = `${into("captures", "capture_id, approved_cents, amount_cents")} authorization_id, ${cap}, 500, 500`
+      const both = yield* Effect.flip(
+        sql.unsafe(`${late} FROM (${authorizationOf} '${bill.orderId}') AS chosen`).unprepared
+      )
+      assert.include(String(both.reason.cause), "both captured and void")
     })
   )
 
