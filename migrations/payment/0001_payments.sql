@@ -64,7 +64,7 @@ CREATE TABLE refunds (
 );
 
 -- Money was taken or it was let go, never both.
-CREATE FUNCTION refuse_void_beside_capture() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION refuse_void_beside_capture() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
   IF EXISTS (SELECT FROM captures WHERE authorization_id = NEW.authorization_id)
     AND EXISTS (SELECT FROM voids WHERE authorization_id = NEW.authorization_id) THEN
@@ -77,10 +77,11 @@ CREATE TRIGGER captures_not_void AFTER INSERT ON captures FOR EACH ROW EXECUTE F
 
 CREATE TRIGGER voids_not_captured AFTER INSERT ON voids FOR EACH ROW EXECUTE FUNCTION refuse_void_beside_capture();
 
--- Definite refusals to take money, also where there was no payment at all: said again whatever happens afterwards.
+-- Definite refusals to take money, also where there was no payment at all: said again until the payment is cancelled.
 CREATE TABLE capture_refusals (
   order_id uuid PRIMARY KEY REFERENCES payments (order_id),
   reason text NOT NULL,
+  amount_cents bigint NOT NULL,
   -- What was asked for: whoever asks for something else under the same key is told of a conflict.
   digest text NOT NULL,
   refused_at timestamptz NOT NULL DEFAULT clock_timestamp()

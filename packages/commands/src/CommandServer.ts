@@ -7,7 +7,7 @@
  */
 import { isolated } from "@ecommerce/sets/Isolation"
 import { type Outcomes, successes } from "@ecommerce/sets/Sets"
-import { Effect, Predicate, Result } from "effect"
+import { Effect, Fiber, Predicate, Result } from "effect"
 import type { SqlError } from "effect/sql"
 
 import { BadItem, type Command, type General, type KeyConflict, type Received, type Unavailable } from "./Command.ts"
@@ -49,6 +49,13 @@ const isTraceparent = (text: string) =>
 export const tracesOf = (items: ReadonlyArray<Received<unknown>>): ReadonlyMap<string, string | null> =>
   new Map(items.map(({ key, traceparent }) => [key, traceparent]))
 
+/**
+ * Whoever asked may have hung up: what has begun is done all the same, because an operation that is cut off half-way leaves
+ * more work behind than it saves. Its place among the batches is taken until then.
+ */
+const toTheEnd = <A, E, R>(work: Effect.Effect<A, E, R>) =>
+  Effect.uninterruptible(Effect.flatMap(Effect.forkDetach(Effect.interruptible(work)), Fiber.join))
+
 /** The endpoint's handler: `"reserve-stock": CommandServer.handler(reserveStock, reservations.reserve)`. */
 export const handler = <Payload, Success, Refusal>(
   command: Command<Payload, Success, Refusal>,
@@ -67,7 +74,7 @@ export const handler = <Payload, Success, Refusal>(
 
   return Effect.fnUntraced(function* (request: { readonly payload: Wire.Batch<Payload> }) {
     const items = request.payload.commands.map(read)
-    const outcomes = yield* Effect.orDie(execute(successes(items)))
+    const outcomes = yield* toTheEnd(Effect.orDie(execute(successes(items))))
     const next = outcomes.values()
     return {
       outcomes: items.map((item) => {

@@ -19,10 +19,10 @@ describe("a program of one service", () => {
         return [yield* child.exitCode, (yield* child.printed).trim()] as const
       })
       const stack = yield* startAndWait(place)
-      assert.deepStrictEqual(yield* reconcile, [0, "The books agree."])
+      assert.deepStrictEqual(yield* reconcile, [0, "The books agree about 0 payments."])
       yield* stack.signal("SIGTERM")
       yield* stack.exitCode
-      assert.deepStrictEqual(yield* reconcile, [0, "The books agree."])
+      assert.deepStrictEqual(yield* reconcile, [0, "The books agree about 0 payments."])
       const unknown = yield* start(place, ["payment", "dance"], {}, [process.execPath, program])
       assert.notStrictEqual(yield* unknown.exitCode, 0)
     }).pipe(Effect.scoped, Effect.provide(platform))

@@ -14,6 +14,7 @@ import {
   DeclineCode
 } from "@ecommerce/contracts/Payment/Commands"
 import * as Outbox from "@ecommerce/outbox/Outbox"
+import { isolated } from "@ecommerce/sets/Isolation"
 import { booleans, integers, Long, rowsOf, texts, uuids } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, Schema } from "effect"
@@ -50,6 +51,7 @@ export const PaymentState = Schema.Struct({
   capturedAt: At,
   captureRefusal: Schema.NullOr(CaptureRefusal),
   captureRefusalDigest: Schema.NullOr(Schema.String),
+  captureRefusedCents: Cents,
   captureRefusedAt: At,
   voidedAt: At,
   refundedCents: Cents,
@@ -93,7 +95,7 @@ export class Books extends Context.Service<
     /** In the caller's transaction, where there is one. */
     readonly read: (orderIds: ReadonlyArray<OrderId>) => Sql<ReadonlyMap<OrderId, PaymentState>>
     readonly find: (authorizationIds: ReadonlyArray<AuthorizationId>) => Sql<ReadonlyArray<PaymentState>>
-    /** In a transaction of its own. The traces are those under which the orders' commands were asked. */
+    /** In a transaction of its own; a record that the books cannot hold is left out, and the others are posted. The traces are those under which the orders' commands were asked. */
     readonly settle: (
       records: ReadonlyArray<ProcessorRecord>,
       traces: ReadonlyMap<string, string | null>
@@ -112,7 +114,7 @@ export class Books extends Context.Service<
         payments.capture_id, capture_cents, capture_digest, cancelled_at, is_open, version, payments.created_at,
         decided_at, decline_code, captures.amount_cents AS captured_cents, captured_at,
         capture_refusals.reason AS capture_refusal, capture_refusals.digest AS capture_refusal_digest,
-        capture_refusals.refused_at AS capture_refused_at, voided_at, refunds.amount_cents AS refunded_cents, refunded_at
+        capture_refusals.amount_cents AS capture_refused_cents, capture_refusals.refused_at AS capture_refused_at, voided_at, refunds.amount_cents AS refunded_cents, refunded_at
         FROM payments
         ${["authorizations", "captures", "voids", "refunds"].map(ofPayment("authorization_id")).join("")}
         ${ofPayment("order_id")("capture_refusals")}`)
@@ -169,14 +171,23 @@ export class Books extends Context.Service<
         })
         if (marks.length > 0) yield* mark(marks)
         yield* Outbox.append(eventsOf(postings, traces))
-        return postings
+        const posted = Map.groupBy(postings, ({ payment }) => payment.authorizationId)
+        return records.map(({ reference }) => posted.get(reference) ?? [])
       })
 
       return Books.of({
         read,
         find,
         settle: (records, traces) =>
-          records.length === 0 ? Effect.succeed([]) : Database.inTransaction(sql)(settleOnce(records, traces))
+          Effect.map(
+            isolated<ProcessorRecord, ReadonlyArray<Posting>, never>({
+              run: (some) => Database.inTransaction(sql)(settleOnce(some, traces)),
+              keyOf: ({ reference }) => reference,
+              contentOf: (record) => JSON.stringify(record),
+              onBadItem: () => []
+            })(records),
+            (postings) => postings.flat()
+          )
       })
     })
   )

@@ -14,7 +14,7 @@ import { Processor, ProcessorUnavailable } from "./Processor.ts"
 
 const timeout = Settings.duration(
   "PROCESSOR_TIMEOUT",
-  "2 seconds",
+  "1 second",
   "How long a payment waits for the processor before it is unavailable."
 )
 const failures = Settings.count(

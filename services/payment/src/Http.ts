@@ -64,7 +64,7 @@ export const definition = {
   place: payment,
   routes: Http.routes(PaymentApi).pipe(
     Layer.provide([payments, commands]),
-    Layer.merge(Reconciliation.layerWorker),
+    Layer.merge(Reconciliation.layerWorkers),
     Layer.provide(nouns)
   )
 } satisfies Service.Definition<StartupError>

@@ -94,10 +94,11 @@ export class Intentions extends Context.Service<
         traces: ReadonlyMap<string, string | null>
       ) {
         yield* sql`
-          INSERT INTO capture_refusals (order_id, reason, digest)
+          INSERT INTO capture_refusals (order_id, reason, amount_cents, digest)
           SELECT * FROM unnest(
             ${uuids(refusals.map(({ payload }) => payload.orderId))},
             ${texts(refusals.map(({ reason }) => reason))},
+            ${longs(refusals.map(({ payload }) => payload.amountCents))},
             ${texts(refusals.map(({ digest }) => digest))}
           )`
         yield* sql`
@@ -178,6 +179,7 @@ const reasonAgainst = (
   payment: PaymentState
 ): typeof CaptureRefusal.Type | undefined => {
   if (payment.authorizationId === null) return "unknown_payment"
-  if (payment.declineCode !== null) return "not_authorized"
+  // The processor may also have let it go by itself.
+  if (payment.declineCode !== null || payment.voidedAt !== null) return "not_authorized"
   return payment.decidedAt !== null && amountCents > (payment.amountCents ?? 0) ? "over_authorized" : undefined
 }

@@ -116,6 +116,7 @@ export class Payments extends Context.Service<
           if (cancelledAt !== null) return Result.fail(new PaymentCancelled({ orderId }))
           if (asked !== null && asked !== digest) return Result.fail(new KeyConflict({ key }))
           if (captureRefusal !== null) return Result.fail(new CaptureRefused({ orderId, reason: captureRefusal }))
+          if (payment.voidedAt !== null) return Result.fail(new CaptureRefused({ orderId, reason: "not_authorized" }))
           if (captureId === null || capturedAt === null || capturedCents === null) {
             return unavailable("capture-payment", silence.get(orderId) ?? "The authorization is not decided yet.")
           }

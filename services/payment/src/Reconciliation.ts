@@ -9,7 +9,7 @@ import * as Worker from "@ecommerce/chassis/Worker"
 import { AuthorizationId } from "@ecommerce/contracts/Payment/Commands"
 import { rowsOf } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
-import { Array, Clock, Context, Duration, Effect, Layer, Metric, Schema, Stream } from "effect"
+import { Array, Clock, Context, Duration, Effect, Layer, Metric, Option, Predicate, Schema, Stream } from "effect"
 import type { SqlError } from "effect/sql"
 
 import { Books, type PaymentState, type Posting } from "./Books.ts"
@@ -20,6 +20,20 @@ import { Processor, type ProcessorRecord, type ProcessorUnavailable } from "./Pr
 export interface Difference {
   readonly authorizationId: AuthorizationId
   readonly says: string
+  /** Something is still intended with it, of which nobody knows what came of it. */
+  readonly isOpen: boolean
+}
+
+export interface Comparison {
+  readonly compared: number
+  readonly differences: ReadonlyArray<Difference>
+}
+
+/** Payments by their ids, which begin with the time in which they were made. */
+export interface Span {
+  readonly after: string
+  /** A look that had no end would run after every payment that comes meanwhile. */
+  readonly until: string
 }
 
 type Asking<A> = Effect.Effect<A, SqlError.SqlError | ProcessorUnavailable>
@@ -32,7 +46,7 @@ const every = Settings.duration(
 const settleAfter = Settings.duration(
   "RECONCILE_AFTER",
   "30 seconds",
-  "How long a payment may be open before the processor is asked what became of it."
+  "How old a payment has to be before the processor is asked what became of it."
 )
 const pageSize = 500
 
@@ -45,8 +59,8 @@ export class Reconciliation extends Context.Service<
   {
     /** Brings the books up to date for payments that are open for longer than this; answers what was posted. */
     readonly settleLate: (olderThan: Duration.Duration) => Asking<ReadonlyArray<Posting>>
-    /** Every difference between the two books, in payments whose ids come after this one. */
-    readonly compare: (after: string) => Asking<ReadonlyArray<Difference>>
+    /** Every difference between the two books, in payments whose ids are in this span. */
+    readonly compare: (span: Span) => Asking<Comparison>
   }
 >()("@ecommerce/payment/Reconciliation") {
   static readonly layer = Layer.effect(
@@ -63,10 +77,11 @@ export class Reconciliation extends Context.Service<
             AND created_at < clock_timestamp() - make_interval(secs => ${Duration.toSeconds(age)}::double precision)
           ORDER BY authorization_id LIMIT ${pageSize}`)
 
-      const page = (after: string) =>
+      const page = (after: string, until: string) =>
         idRows(sql`
           SELECT authorization_id AS id FROM payments
-          WHERE authorization_id > ${after} ORDER BY authorization_id LIMIT ${pageSize}`)
+          WHERE authorization_id > ${after} AND authorization_id <= ${until}
+          ORDER BY authorization_id LIMIT ${pageSize}`)
 
       const settleLate = Effect.fn("Reconciliation.settleLate")(function* (olderThan: Duration.Duration) {
         return yield* paged((after) => openPage(after, olderThan)).pipe(
@@ -79,68 +94,105 @@ export class Reconciliation extends Context.Service<
       })
 
       const check = Effect.fnUntraced(function* (ids: ReadonlyArray<AuthorizationId>) {
+        if (ids.length === 0) return []
         const said = yield* processor.lookup(ids)
         const payments = new Map((yield* books.find(ids)).map((payment) => [payment.authorizationId, payment]))
         return said.flatMap((record) => differenceOf(payments.get(record.reference), record))
       })
 
-      /** Every id that only one of the books has, or of which they tell different stories at this moment. */
-      const suspects = (start: string) =>
-        Stream.concat(
-          Stream.mapEffect(paged(page, start), check),
-          Stream.paginate(start, (after) =>
-            Effect.gen(function* () {
-              const listed = (yield* processor.list({ after, limit: pageSize })).map(({ reference }) => reference)
-              const known = new Set((yield* books.find(listed)).map(({ authorizationId }) => authorizationId))
-              const unknown = listed.filter((reference) => !known.has(reference))
-              return [[yield* check(unknown)], Array.last(listed)] as const
-            })
-          )
+      const ours = ({ after, until }: Span) =>
+        Stream.mapEffect(
+          paged((last) => page(last, until), after),
+          (ids) => Effect.map(check(ids), (differences) => ({ compared: ids.length, differences }))
         )
 
-      const compare = Effect.fn("Reconciliation.compare")(function* (after: string) {
-        const found = (yield* Stream.runCollect(suspects(after))).flat()
-        if (found.length === 0) return []
+      /** Only those that we have never heard of: the others are compared from our side. */
+      const theirs = ({ after, until }: Span) =>
+        Stream.paginate(after, (last) =>
+          Effect.gen(function* () {
+            const listed = (yield* processor.list({ after: last, limit: pageSize })).map(({ reference }) => reference)
+            const within = listed.filter((reference) => reference <= until)
+            const known = new Set((yield* books.find(within)).map(({ authorizationId }) => authorizationId))
+            const unknown = within.filter((reference) => !known.has(reference))
+            const page = { compared: unknown.length, differences: yield* check(unknown) }
+            const next = within.length === pageSize ? Array.last(within) : Option.none()
+            return [[page], next] as const
+          })
+        )
+
+      const compare = Effect.fn("Reconciliation.compare")(function* (span: Span) {
+        const pages = yield* Stream.runCollect(Stream.concat(ours(span), theirs(span)))
+        const compared = pages.reduce((sum, page) => sum + page.compared, 0)
+        const found = pages.flatMap(({ differences }) => differences)
+        if (found.length === 0) return { compared, differences: [] }
         // What was under way between the two looks agrees a moment later.
         yield* Effect.sleep("2 seconds")
         const again = Array.chunksOf(
           found.map(({ authorizationId }) => authorizationId),
           pageSize
         )
-        return (yield* Effect.forEach(again, check)).flat()
+        return { compared, differences: (yield* Effect.forEach(again, check)).flat() }
       })
 
       return Reconciliation.of({ settleLate, compare })
     })
   )
 
-  static readonly layerWorker = Layer.unwrap(
+  /** Two workers, because a long comparison must not keep anything open; nor does either make the service unready. */
+  static readonly layerWorkers = Layer.unwrap(
     Effect.gen(function* () {
       const reconciliation = yield* Reconciliation
       const age = yield* settleAfter.read
-      return Worker.layer("reconciliation", reconcile(reconciliation, age), { every: yield* every.read })
+      const options = { every: yield* every.read, roundTimeout: "1 hour", stalledAfter: "1 day" } as const
+      return Layer.merge(
+        Worker.layer("settling", settle(reconciliation, age), options),
+        Worker.layer("reconciliation", reconcile(reconciliation, age), options)
+      )
     })
   )
 }
 
-/** One round: what is merely late is brought up to date, and what was touched in the last day is compared. */
-const reconcile = Effect.fn("Reconciliation.reconcile")(
-  function* ({ compare, settleLate }: Reconciliation["Service"], age: Duration.Duration) {
-    const late = yield* settleLate(age)
-    if (late.length > 0) yield* Effect.logInfo(`${late.length} entries were late and are in the books now`)
-    const since = idOf((yield* Clock.currentTimeMillis) - Duration.toMillis(window))
-    const differences = yield* compare(since)
-    yield* Metric.update(differing, differences.length)
-    yield* Effect.forEach(differences, ({ authorizationId, says }) =>
-      Effect.logWarning(`The books do not agree about ${authorizationId}: ${says}`)
-    )
-  },
-  Effect.catchTag("ProcessorUnavailable", ({ reason }) => Effect.logInfo(`Nothing to compare with: ${reason}`))
-)
+const settle = Effect.fn("Reconciliation.settle")(function* (
+  { settleLate }: Reconciliation["Service"],
+  age: Duration.Duration
+) {
+  const late = yield* settleLate(age)
+  if (late.length > 0) yield* Effect.logInfo(`${late.length} entries were late and are in the books now`)
+}, ignoreAbsence)
+
+/** The payments of the last day, without those that are young or still under way: they are merely late. */
+const reconcile = Effect.fn("Reconciliation.reconcile")(function* (
+  { compare }: Reconciliation["Service"],
+  age: Duration.Duration
+) {
+  const now = yield* Clock.currentTimeMillis
+  const { differences } = yield* compare({
+    after: idOf(now - Duration.toMillis(window)),
+    until: idOf(now - Duration.toMillis(age))
+  })
+  const lasting = differences.filter(({ isOpen }) => !isOpen)
+  yield* Metric.update(differing, lasting.length)
+  yield* Effect.forEach(lasting.slice(0, mostTold), ({ authorizationId, says }) =>
+    Effect.logWarning(`The books do not agree about ${authorizationId}: ${says}`)
+  )
+  if (lasting.length > mostTold) yield* Effect.logWarning(`… and about ${lasting.length - mostTold} more`)
+}, ignoreAbsence)
+
+function ignoreAbsence<A, E, R>(round: Effect.Effect<A, E | ProcessorUnavailable, R>) {
+  return Effect.catchIf(
+    round,
+    (error) => Predicate.isTagged(error, "ProcessorUnavailable"),
+    () => Effect.logInfo("The processor does not answer; the books are compared another time")
+  )
+}
 
 const window = Duration.days(1)
+const mostTold = 20
 
-/** Ids begin with the time in which they were made. */
+/** After every id: they are hexadecimal. */
+export const lastId = "auth_g"
+
+/** Where the ids of that time begin. */
 const idOf = (millis: number) => `auth_${Math.trunc(millis).toString(16).padStart(12, "0")}`
 
 const idRows = rowsOf(Schema.Struct({ id: AuthorizationId }))
@@ -154,14 +206,16 @@ const paged = <E>(
   Stream.paginate(start, (after) =>
     Effect.map(pageAfter(after), (rows) => {
       const ids = rows.map(({ id }) => id)
-      return [ids.length === 0 ? [] : [ids], Array.last(ids)] as const
+      return [ids.length === 0 ? [] : [ids], ids.length === pageSize ? Array.last(ids) : Option.none()] as const
     })
   )
 
 const differenceOf = (payment: PaymentState | undefined, record: ProcessorRecord): ReadonlyArray<Difference> => {
   const { authorizedCents, capturedCents, reference: authorizationId, refundedCents, state } = record
   const there = `${state} there (authorized ${authorizedCents}, captured ${capturedCents}, refunded ${refundedCents})`
-  if (payment === undefined) return state === "UNKNOWN" ? [] : [{ authorizationId, says: `unknown here; ${there}` }]
+  if (payment === undefined) {
+    return state === "UNKNOWN" ? [] : [{ authorizationId, isOpen: false, says: `unknown here; ${there}` }]
+  }
   const missing = missingEntries(payment, record).map(({ entry }) => entry)
   const here = sumsOf(payment)
   const isKept = state === "AUTHORIZED" || state === "CAPTURED"
@@ -173,10 +227,16 @@ const differenceOf = (payment: PaymentState | undefined, record: ProcessorRecord
     ...(here.captured !== capturedCents && !missing.includes("captured") ? [`captured ${here.captured} here`] : []),
     ...(here.refunded !== refundedCents && !missing.includes("refunded") ? [`refunded ${here.refunded} here`] : []),
     ...(payment.voidedAt !== null && state !== "VOIDED" ? ["voided here"] : []),
+    ...(payment.decidedAt !== null && here.authorized === 0 && state === "UNKNOWN" ? ["declined here"] : []),
+    ...(record.declineCode !== null && payment.decidedAt !== null && record.declineCode !== payment.declineCode
+      ? [
+          `${payment.declineCode === null ? "approved" : `declined as ${payment.declineCode}`} here, ${record.declineCode} there`
+        ]
+      : []),
     ...(payment.cancelledAt !== null && isKept ? ["cancelled here, and the money is not given back yet"] : [])
   ]
   if (complaints.length === 0) return []
-  return [{ authorizationId, says: `${complaints.join("; ")}; ${there}` }]
+  return [{ authorizationId, isOpen: payment.isOpen, says: `${complaints.join("; ")}; ${there}` }]
 }
 
 const sumsOf = ({ amountCents, capturedCents, decidedAt, declineCode, refundedCents }: PaymentState) => ({

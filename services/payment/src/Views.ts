@@ -34,7 +34,8 @@ const statusOf = (payment: PaymentState): PaymentStatus => {
 }
 
 const historyOf = (payment: PaymentState, amount: number): ReadonlyArray<PaymentEntry> => {
-  const { captureCents, capturedAt, capturedCents, captureRefusal, captureRefusedAt, decidedAt, declineCode } = payment
+  const { capturedAt, capturedCents, captureRefusal, captureRefusedAt, captureRefusedCents, decidedAt, declineCode } =
+    payment
   const { refundedAt, refundedCents, voidedAt } = payment
   const entry = (
     name: PaymentEntry["entry"],
@@ -45,7 +46,7 @@ const historyOf = (payment: PaymentState, amount: number): ReadonlyArray<Payment
   return [
     ...entry(declineCode === null ? "authorized" : "declined", decidedAt, amount, declineCode),
     ...entry("captured", capturedAt, capturedCents, null),
-    ...entry("capture_refused", captureRefusedAt, captureCents, captureRefusal),
+    ...entry("capture_refused", captureRefusedAt, captureRefusedCents, captureRefusal),
     ...entry("voided", voidedAt, amount, null),
     ...entry("refunded", refundedAt, refundedCents, null)
   ].toSorted((a, b) => DateTime.toEpochMillis(a.at) - DateTime.toEpochMillis(b.at))

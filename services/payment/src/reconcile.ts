@@ -11,14 +11,16 @@ import { payment } from "@ecommerce/contracts/Payment"
 import { Console, Effect, Layer } from "effect"
 
 import { nouns } from "./Http.ts"
-import { Reconciliation } from "./Reconciliation.ts"
+import { lastId, Reconciliation } from "./Reconciliation.ts"
 
 const reconcile = Effect.gen(function* () {
   const { compare } = yield* Reconciliation
-  const differences = yield* compare("")
+  const { compared, differences } = yield* compare({ after: "", until: lastId })
   yield* Effect.forEach(differences, ({ authorizationId, says }) => Console.log(`${authorizationId}  ${says}`))
   yield* Console.log(
-    differences.length === 0 ? "The books agree." : `The books do not agree about ${differences.length} payments.`
+    differences.length === 0
+      ? `The books agree about ${compared} payments.`
+      : `The books do not agree about ${differences.length} of ${compared} payments.`
   )
   if (differences.length > 0) return yield* new Program.AlreadyTold()
 }).pipe(

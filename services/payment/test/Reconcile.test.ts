@@ -8,6 +8,7 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
 
 import {
+  assertAgreement,
   amount,
   authorize,
   cancel,
@@ -93,7 +94,7 @@ layer(payment, { excludeTestServices: true })("the reconciler in the background"
           const after = yield* storyOf(order)
           assert.deepStrictEqual(after?.told, told)
           assert.deepStrictEqual([after?.state, after?.operations], [before?.state, before?.operations])
-          assert.deepStrictEqual(yield* reconcile(), { code: 0, lines: ["The books agree."] })
+          assertAgreement(yield* reconcile())
         }),
       180_000
     )
@@ -240,9 +241,9 @@ const differences: ReadonlyArray<Difference> = [
 describe("npm run reconcile", () => {
   it.live("says that the books agree where they do, and ends with 0", () =>
     Effect.gen(function* () {
-      assert.deepStrictEqual(yield* reconcile(), { code: 0, lines: ["The books agree."] })
+      assertAgreement(yield* reconcile())
       yield* fill(3)
-      assert.deepStrictEqual(yield* reconcile(), { code: 0, lines: ["The books agree."] })
+      assertAgreement(yield* reconcile())
     }).pipe(Effect.provide(payment))
   )
 
@@ -262,7 +263,10 @@ describe("npm run reconcile", () => {
         broken.map(({ says, what }) => [what, says])
       )
       assert.strictEqual(lines.length, broken.length + 1)
-      assert.strictEqual(lines.at(-1), `The books do not agree about ${broken.length} payments.`)
+      assert.match(
+        lines.at(-1) ?? "",
+        new RegExp(`^The books do not agree about ${broken.length} of [0-9]+ payments\\.$`, "u")
+      )
       assert.strictEqual(code, 1)
     }).pipe(Effect.provide(payment))
   )
@@ -271,7 +275,7 @@ describe("npm run reconcile", () => {
     Effect.gen(function* () {
       const { administrator } = yield* TestDatabase
       const broken = (yield* fill(1200)).at(-1) ?? ""
-      assert.deepStrictEqual(yield* reconcile(), { code: 0, lines: ["The books agree."] })
+      assertAgreement(yield* reconcile())
       yield* administrator.unsafe(uncaptured(broken))
       const { code, lines } = yield* reconcile()
       assert.deepStrictEqual([code, lines.length, lines[0]?.split("  ")[0]], [1, 2, broken])

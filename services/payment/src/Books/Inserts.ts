@@ -47,11 +47,13 @@ export const insertsOf = (sql: PgClient.PgClient) => ({
   captureRefusals: forSome(
     ({ entry, payment }) => (entry.entry === "capture_refused" ? [payment] : []),
     (refused) => sql`
-      INSERT INTO capture_refusals (order_id, reason, digest)
-      SELECT order_id, 'capture_declined', digest
+      INSERT INTO capture_refusals (order_id, reason, amount_cents, digest)
+      SELECT order_id, 'capture_declined', amount_cents, digest
       FROM unnest(
-        ${uuids(refused.map(({ orderId }) => orderId))}, ${texts(refused.map(({ captureDigest }) => captureDigest))}
-      ) AS input (order_id, digest)`
+        ${uuids(refused.map(({ orderId }) => orderId))},
+        ${longs(refused.map(({ captureCents }) => captureCents ?? 0))},
+        ${texts(refused.map(({ captureDigest }) => captureDigest))}
+      ) AS input (order_id, amount_cents, digest)`
   ),
   voids: forSome(
     ({ entry, payment }) => (entry.entry === "voided" ? [payment.authorizationId] : []),

@@ -29,7 +29,10 @@ const eventOf = ({ entry, payment, version }: Posting, traces: Traces): NewEvent
         data: { ...data, captureId: entry.captureId, amountCents: entry.amountCents }
       })
     case "capture_refused":
-      return Events.captureRefused.of({ ...about, data: { orderId, amountCents, reason: "capture_declined" } })
+      return Events.captureRefused.of({
+        ...about,
+        data: { orderId, amountCents: payment.captureCents ?? amountCents, reason: "capture_declined" }
+      })
     case "voided":
       return Events.paymentVoided.of({ ...about, data })
     case "refunded":
