@@ -1,7 +1,7 @@
-import * as Database from "@ecommerce/chassis/Database"
 import { OrderId, ProductId } from "@ecommerce/contracts/Ids"
 import type { ReserveStock } from "@ecommerce/contracts/Inventory/Reservations"
 import { rowsOf, successes } from "@ecommerce/sets/Sets"
+import * as Plans from "@ecommerce/testing/Plans"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
@@ -15,27 +15,7 @@ import { Reservations } from "../src/Reservations.ts"
 import { Stock } from "../src/Stock.ts"
 import { release, reserve } from "./fixtures/Shop.ts"
 
-/** One connection, so that a plan that it keeps is met again by every later statement. */
-const oneConnection = Layer.unwrap(
-  Effect.map(TestDatabase, ({ urlOf }) =>
-    Database.layerFrom({ url: urlOf("inventory"), applicationName: "plans", maxConnections: 1 })
-  )
-)
-
-/** Statistics come when the tests ask for them, never in between. */
-const noAutovacuum = Layer.effectDiscard(
-  Effect.gen(function* () {
-    const { administrator } = yield* TestDatabase
-    yield* administrator`ALTER SYSTEM SET autovacuum = off`.unprepared
-    yield* administrator`SELECT pg_reload_conf()`
-  })
-)
-
-const inventory = nouns.pipe(
-  Layer.provideMerge(oneConnection),
-  Layer.provideMerge(noAutovacuum),
-  Layer.provideMerge(TestDatabase.layerOwnServer)
-)
+const inventory = nouns.pipe(Layer.provideMerge(Plans.database("inventory")))
 
 const setSize = 100
 
@@ -63,34 +43,9 @@ const newProducts = () =>
     initialStock: 100_000
   }))
 
-/** How many rows were read so far, by table, whether one after the other or by an index. */
-const rowsRead = Effect.gen(function* () {
-  const sql = yield* PgClient.PgClient
-  const { administrator } = yield* TestDatabase
-  yield* sql`SELECT pg_stat_force_next_flush()`
-  const rows = yield* readRows(administrator`
-    SELECT relname AS table, sum(read)::double precision AS read FROM (
-      SELECT relname, seq_tup_read AS read FROM pg_stat_user_tables WHERE schemaname = 'inventory'
-      UNION ALL
-      SELECT relname, idx_tup_read FROM pg_stat_user_indexes WHERE schemaname = 'inventory'
-    ) AS looks
-    GROUP BY relname`)
-  return new Map(rows.map(({ read, table }) => [table, read]))
-})
-const readRows = rowsOf(Schema.Struct({ table: Schema.String, read: Schema.Int }))
-
 type Operation = readonly [name: string, run: Effect.Effect<unknown, SqlError.SqlError, Reservations>]
 
-/** Where the operation looked at too many rows: nowhere, if all is well. */
-const overreadBy = Effect.fn("overreadBy")(function* ([name, operation]: Operation) {
-  const before = yield* rowsRead
-  yield* operation
-  const after = yield* rowsRead
-  return [...after]
-    .map(([table, read]) => ({ table, read: read - (before.get(table) ?? 0) }))
-    .filter(({ read }) => read > mostRowsRead)
-    .map(({ read, table }) => `${name} read ${read} rows of ${table}`)
-})
+const overreadBy = Plans.overread("inventory", mostRowsRead)
 
 /** Every hot operation once, on sets of a hundred: these products, or new ones. */
 const hotOperations = Effect.fn("hotOperations")(function* (known?: ReadonlyArray<ProductId>) {
@@ -100,8 +55,8 @@ const hotOperations = Effect.fn("hotOperations")(function* (known?: ReadonlyArra
   const { clean } = yield* IdempotencyKeys
 
   const products = newProducts()
-  const created = yield* overreadBy(["create", create(products)])
-  const duplicates = yield* overreadBy(["create again", create(products)])
+  const created = yield* overreadBy("create", create(products))
+  const duplicates = yield* overreadBy("create again", create(products))
   const ids = known ?? successes(yield* create(newProducts())).map(({ id }) => id)
   const orders = ordersOf(ids)
   const nobody = ids.map(() => decodeProductId(crypto.randomUUID()))
@@ -127,7 +82,7 @@ const hotOperations = Effect.fn("hotOperations")(function* (known?: ReadonlyArra
     ["release before reserve", release(...ordersOf(ids))],
     ["clean", clean]
   ]
-  const others = yield* Effect.forEach(operations, overreadBy)
+  const others = yield* Effect.forEach(operations, ([name, operation]) => overreadBy(name, operation))
   return [...created, ...duplicates, ...others.flat()]
 })
 

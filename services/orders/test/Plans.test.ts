@@ -1,36 +1,15 @@
-import * as Database from "@ecommerce/chassis/Database"
 import { OrderId, UserId } from "@ecommerce/contracts/Ids"
-import { Long, rowsOf } from "@ecommerce/sets/Sets"
+import * as Plans from "@ecommerce/testing/Plans"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Layer, Schema } from "effect"
+import { Effect, Layer } from "effect"
 
 import { nouns } from "../src/Http.ts"
 import { Orders } from "../src/Orders.ts"
 import { cancel, confirm, create, newOrder, newOrderId } from "./fixtures/Desk.ts"
 
-/** One connection, so that a plan that it keeps is met again by every later statement. */
-const oneConnection = Layer.unwrap(
-  Effect.map(TestDatabase, ({ urlOf }) =>
-    Database.layerFrom({ url: urlOf("orders"), applicationName: "plans", maxConnections: 1 })
-  )
-)
-
-/** Statistics come when the test asks for them, never in between. */
-const noAutovacuum = Layer.effectDiscard(
-  Effect.gen(function* () {
-    const { administrator } = yield* TestDatabase
-    yield* administrator`ALTER SYSTEM SET autovacuum = off`.unprepared
-    yield* administrator`SELECT pg_reload_conf()`
-  })
-)
-
-const desk = nouns.pipe(
-  Layer.provideMerge(oneConnection),
-  Layer.provideMerge(noAutovacuum),
-  Layer.provideMerge(TestDatabase.layerOwnServer)
-)
+const desk = nouns.pipe(Layer.provideMerge(Plans.database("orders")))
 
 const setSize = 100
 const filled = 300_000
@@ -42,29 +21,7 @@ const mostRowsRead = 20 * setSize
 const numbered = (number: number) => `00000000-0000-7000-8000-${number.toString(16).padStart(12, "0")}`
 const setOf = <A>(item: (place: number) => A) => Array.from({ length: setSize }, (_, place) => item(place))
 
-/** How many rows were read so far, by table, whether one after the other or by an index. */
-const rowsRead = Effect.gen(function* () {
-  const sql = yield* PgClient.PgClient
-  const { administrator } = yield* TestDatabase
-  yield* sql`SELECT pg_stat_force_next_flush()`
-  const rows = yield* readRows(administrator`
-    SELECT relname AS table, (seq_tup_read + (
-      SELECT sum(idx_tup_read) FROM pg_stat_user_indexes AS indexes WHERE indexes.relid = tables.relid
-    ))::bigint AS read FROM pg_stat_user_tables AS tables WHERE schemaname = 'orders'`)
-  return new Map(rows.map(({ read, table }) => [table, read]))
-})
-const readRows = rowsOf(Schema.Struct({ table: Schema.String, read: Long }))
-
-/** Where the operation looked at too many rows: nowhere, if all is well. */
-const overreadBy = Effect.fn("overreadBy")(function* <A, E, R>(name: string, operation: Effect.Effect<A, E, R>) {
-  const before = yield* rowsRead
-  yield* operation
-  const after = yield* rowsRead
-  return [...after]
-    .map(([table, read]) => ({ table, read: read - (before.get(table) ?? 0) }))
-    .filter(({ read }) => read > mostRowsRead)
-    .map(({ read, table }) => `${name} read ${read} rows of ${table}`)
-})
+const overreadBy = Plans.overread("orders", mostRowsRead)
 
 /** Every operation once, on sets of a hundred new orders and of a hundred that are there. */
 const operations = Effect.fn("operations")(function* (known: ReadonlyArray<{ readonly orderId: OrderId }>) {
@@ -95,18 +52,11 @@ const administer = (statement: string) =>
 const keepPlans = Effect.gen(function* () {
   const young = Effect.suspend(() => operations(setOf(() => newOrder())))
   const overread = yield* Effect.forEach(Array.from({ length: 7 }), () => young)
-  const before = yield* runsOfKeptPlans
+  const before = yield* Plans.runsOfKeptPlans
   const last = yield* young
-  assert.isAtLeast((yield* runsOfKeptPlans) - before, 40, "too few plans are kept to learn anything from it")
+  assert.isAtLeast((yield* Plans.runsOfKeptPlans) - before, 40, "too few plans are kept to learn anything from it")
   return [...overread, last].flat()
 })
-
-const runsOfKeptPlans = Effect.gen(function* () {
-  const sql = yield* PgClient.PgClient
-  const [row] = yield* runRows(sql`SELECT coalesce(sum(generic_plans), 0)::bigint AS runs FROM pg_prepared_statements`)
-  return row?.runs ?? 0
-})
-const runRows = rowsOf(Schema.Struct({ runs: Long }))
 
 /** Orders of a few users with a line and a transition each, as if they had come one by one. */
 const grow = Effect.gen(function* () {

@@ -1,32 +1,15 @@
-import * as Database from "@ecommerce/chassis/Database"
 import { Health } from "@ecommerce/chassis/Health"
 import * as Settings from "@ecommerce/chassis/Settings"
 import { OrderId } from "@ecommerce/contracts/Ids"
-import { Long, rowsOf } from "@ecommerce/sets/Sets"
+import * as Plans from "@ecommerce/testing/Plans"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
-import { ConfigProvider, Duration, Effect, Layer, Schema } from "effect"
+import { ConfigProvider, Duration, Effect, Layer } from "effect"
 
 import { nouns } from "../src/Http.ts"
 import { Reconciliation } from "../src/Reconciliation.ts"
 import { authorize, cancel, capture, newBill, newOrderId } from "./fixtures/Till.ts"
-
-/** One connection, so that a plan that it keeps is met again by every later statement. */
-const oneConnection = Layer.unwrap(
-  Effect.map(TestDatabase, ({ urlOf }) =>
-    Database.layerFrom({ url: urlOf("payment"), applicationName: "plans", maxConnections: 1 })
-  )
-)
-
-/** Statistics come when the test asks for them, never in between. */
-const noAutovacuum = Layer.effectDiscard(
-  Effect.gen(function* () {
-    const { administrator } = yield* TestDatabase
-    yield* administrator`ALTER SYSTEM SET autovacuum = off`.unprepared
-    yield* administrator`SELECT pg_reload_conf()`
-  })
-)
 
 const given = Settings.providerOf({
   MOCK_LATENCY_MS: "0",
@@ -36,11 +19,9 @@ const given = Settings.providerOf({
 })
 
 const till = nouns.pipe(
-  Layer.provideMerge(oneConnection),
   Layer.provide(Health.layer),
   Layer.provide(ConfigProvider.layer(Effect.succeed(given))),
-  Layer.provideMerge(noAutovacuum),
-  Layer.provideMerge(TestDatabase.layerOwnServer)
+  Layer.provideMerge(Plans.database("payment"))
 )
 
 const setSize = 100
@@ -51,29 +32,7 @@ const mostRowsRead = 30 * setSize
 
 const setOf = <A>(item: (place: number) => A) => Array.from({ length: setSize }, (_, place) => item(place))
 
-/** How many rows were read so far, by table, whether one after the other or by an index. */
-const rowsRead = Effect.gen(function* () {
-  const sql = yield* PgClient.PgClient
-  const { administrator } = yield* TestDatabase
-  yield* sql`SELECT pg_stat_force_next_flush()`
-  const rows = yield* readRows(administrator`
-    SELECT relname AS table, (seq_tup_read + (
-      SELECT sum(idx_tup_read) FROM pg_stat_user_indexes AS indexes WHERE indexes.relid = tables.relid
-    ))::bigint AS read FROM pg_stat_user_tables AS tables WHERE schemaname = 'payment'`)
-  return new Map(rows.map(({ read, table }) => [table, read]))
-})
-const readRows = rowsOf(Schema.Struct({ table: Schema.String, read: Long }))
-
-/** Where the operation looked at too many rows: nowhere, if all is well. */
-const overreadBy = Effect.fn("overreadBy")(function* <A, E, R>(name: string, operation: Effect.Effect<A, E, R>) {
-  const before = yield* rowsRead
-  yield* operation
-  const after = yield* rowsRead
-  return [...after]
-    .map(([table, read]) => ({ table, read: read - (before.get(table) ?? 0) }))
-    .filter(({ read }) => read > mostRowsRead)
-    .map(({ read, table }) => `${name} read ${read} rows of ${table}`)
-})
+const overreadBy = Plans.overread("payment", mostRowsRead)
 
 interface Due {
   readonly orderId: OrderId
@@ -111,19 +70,12 @@ const administer = (statement: string) =>
 const keepPlans = Effect.gen(function* () {
   const young = Effect.suspend(() => operations(unheardOf()))
   const overread = yield* Effect.forEach(Array.from({ length: 6 }), () => young)
-  const before = yield* runsOfKeptPlans
+  const before = yield* Plans.runsOfKeptPlans
   const last = yield* young
-  assert.isAtLeast((yield* runsOfKeptPlans) - before, 40, "too few plans are kept to learn anything from it")
+  assert.isAtLeast((yield* Plans.runsOfKeptPlans) - before, 40, "too few plans are kept to learn anything from it")
   return [...overread, last].flat()
 })
 const unheardOf = () => setOf(() => ({ orderId: newOrderId(), amountCents: 5 }))
-
-const runsOfKeptPlans = Effect.gen(function* () {
-  const sql = yield* PgClient.PgClient
-  const [row] = yield* runRows(sql`SELECT coalesce(sum(generic_plans), 0)::bigint AS runs FROM pg_prepared_statements`)
-  return row?.runs ?? 0
-})
-const runRows = rowsOf(Schema.Struct({ runs: Long }))
 
 const numbered = (number: number) => `00000000-0000-7000-8000-${number.toString(16).padStart(12, "0")}`
 

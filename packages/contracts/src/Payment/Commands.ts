@@ -64,7 +64,10 @@ export type PaymentCaptured = typeof PaymentCaptured.Type
 export const CancelPayment = Schema.Struct({ orderId: OrderId }).annotate({ identifier: "CancelPayment" })
 export type CancelPayment = typeof CancelPayment.Type
 
-/** What became of the money: it was no longer held, it was given back, or there never was any. */
+/**
+ * How the customer has the money back: a hold was lifted (`voided`), what was taken was paid back (`refunded`), or neither
+ * was needed (`nothing`).
+ */
 export const PaymentReturned = Schema.Struct({
   orderId: OrderId,
   returned: Schema.Literals(["nothing", "voided", "refunded"]),
