@@ -7,6 +7,9 @@ import { Schema } from "effect"
 export const OrderId = Uuid.pipe(Schema.brand("OrderId"))
 export type OrderId = typeof OrderId.Type
 
+/** The key of a command that happens once for an order. */
+export const ofOrder = ({ orderId }: { readonly orderId: OrderId }) => orderId
+
 export const ProductId = Uuid.pipe(Schema.brand("ProductId"))
 export type ProductId = typeof ProductId.Type
 

@@ -9,7 +9,7 @@ import { Int4 } from "@ecommerce/protocol/Validation"
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 
-import { OrderId, ProductId } from "../Ids.ts"
+import { ofOrder, OrderId, ProductId } from "../Ids.ts"
 
 /** A line of an order: a product may stand on several. */
 export const OrderLine = Schema.Struct({ productId: ProductId, quantity: Int4.check(Schema.isGreaterThan(0)) })
@@ -56,8 +56,6 @@ export class StockRefused extends Schema.TaggedError<StockRefused>()("StockRefus
 
 /** The reservation came after its release: it is refused for good. */
 export class AlreadyReleased extends Schema.TaggedError<AlreadyReleased>()("AlreadyReleased", { orderId: OrderId }) {}
-
-const ofOrder = ({ orderId }: { readonly orderId: OrderId }) => orderId
 
 export const reserveStock = Command.make("reserve-stock", {
   description: "Holds stock for an order: all that it asks for, or nothing.",

@@ -9,7 +9,7 @@ import { Int4, Text } from "@ecommerce/protocol/Validation"
 import { Schema } from "effect"
 import { HttpApiGroup, OpenApi } from "effect/http-api"
 
-import { OrderId, ProductId, UserId } from "../Ids.ts"
+import { ofOrder, OrderId, ProductId, UserId } from "../Ids.ts"
 
 /** A line of an order, at the price that was honoured. A product may stand on several. */
 export const PricedLine = Schema.Struct({
@@ -63,8 +63,6 @@ export class AlreadyCancelled extends Schema.TaggedError<AlreadyCancelled>()("Al
 
 /** There was no such order to confirm. It stays unconfirmed, also if it is created afterwards. */
 export class UnknownOrder extends Schema.TaggedError<UnknownOrder>()("UnknownOrder", { orderId: OrderId }) {}
-
-const ofOrder = ({ orderId }: { readonly orderId: OrderId }) => orderId
 
 export const createOrder = Command.make("create-order", {
   description: "Records an order with the prices that were honoured.",

@@ -6,7 +6,7 @@ import * as Command from "@ecommerce/commands/Command"
 import { Schema } from "effect"
 import { HttpApiGroup, OpenApi } from "effect/http-api"
 
-import { OrderId } from "../Ids.ts"
+import { ofOrder, OrderId } from "../Ids.ts"
 
 /** Names a payment to the processor and to people. */
 export const AuthorizationId = Schema.String.check(
@@ -98,8 +98,6 @@ export class CaptureRefused extends Schema.TaggedError<CaptureRefused>()("Captur
 export class PaymentCancelled extends Schema.TaggedError<PaymentCancelled>()("PaymentCancelled", {
   orderId: OrderId
 }) {}
-
-const ofOrder = ({ orderId }: { readonly orderId: OrderId }) => orderId
 
 export const authorizePayment = Command.make("authorize-payment", {
   description: "Asks the processor to hold an amount.",
