@@ -7,14 +7,22 @@ import { createServer } from "node:http"
 
 import type { Place } from "@ecommerce/protocol/Place"
 import { NodeHttpServer } from "@effect/platform-node"
-import { ByteSize, Effect, Layer, Predicate } from "effect"
-import { HttpIncomingMessage, HttpRouter, HttpServer, HttpServerRespondable, HttpServerResponse } from "effect/http"
+import { ByteSize, Duration, Effect, Layer, Predicate } from "effect"
+import {
+  HttpIncomingMessage,
+  HttpMiddleware,
+  HttpRouter,
+  HttpServer,
+  HttpServerRespondable,
+  HttpServerResponse
+} from "effect/http"
 import { type HttpApi, HttpApiBuilder, type HttpApiGroup, HttpApiScalar } from "effect/http-api"
 
 import { Health } from "./Health.ts"
 import * as HttpProblems from "./HttpProblems.ts"
 import * as Settings from "./Settings.ts"
 import { StartupError } from "./StartupError.ts"
+import { Stopping } from "./Stopping.ts"
 
 /** The routes of an API: the service's own endpoints, `/docs`, `/openapi.json` and the health endpoints. */
 export const routes = <Id extends string, Groups extends HttpApiGroup.Constraint>(api: HttpApi.HttpApi<Id, Groups>) =>
@@ -44,9 +52,13 @@ export const serve = <E, R>(place: Place, routes: Layer.Layer<never, E, R>) =>
     Effect.gen(function* () {
       const host = yield* Settings.host.read
       const port = yield* Settings.servicePort(place).read
+      const trustedProxies = yield* Settings.trustedProxies.read
+      const idleTimeout = yield* Settings.idleTimeout.read
       const gracefulShutdownTimeout = yield* Settings.shutdownTimeout.read
       const server = Effect.gen(function* () {
         const node = createNodeServer()
+        // A reader that takes nothing more of its answer is cut off too: Node sees whether bytes still leave.
+        node.timeout = Duration.toMillis(idleTimeout)
         const server = yield* NodeHttpServer.make(() => node, { host, port, gracefulShutdownTimeout })
         // Runs when the time to finish is over: what is still open then would keep the process for ever.
         yield* Effect.addFinalizer(() => Effect.sync(() => node.closeAllConnections()))
@@ -56,11 +68,18 @@ export const serve = <E, R>(place: Place, routes: Layer.Layer<never, E, R>) =>
           ({ cause }) => new StartupError({ message: cannotListen(Settings.servicePort(place).key, host, port, cause) })
         )
       )
-      return HttpRouter.serve(routes, {
-        routerConfig: HttpProblems.routerConfig,
-        disableLogger: true,
-        disableListenLog: true
-      }).pipe(
+      // Whoever asks through a proxy that we trust is known by the address that it vouches for.
+      const behindProxies = HttpRouter.use((router) =>
+        router.addGlobalMiddleware(HttpMiddleware.xForwardedHeaders({ trustedProxies }))
+      )
+      return Stopping.layerSignal.pipe(
+        Layer.provideMerge(
+          HttpRouter.serve(Layer.merge(routes, behindProxies), {
+            routerConfig: HttpProblems.routerConfig,
+            disableLogger: true,
+            disableListenLog: true
+          })
+        ),
         Layer.merge(
           Layer.effectDiscard(
             HttpServer.addressFormattedWith((url) => Effect.logInfo(`${place.name} listens on ${url}`))

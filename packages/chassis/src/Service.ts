@@ -16,10 +16,12 @@ import { Health } from "./Health.ts"
 import * as Http from "./Http.ts"
 import * as Logs from "./Logs.ts"
 import * as Program from "./Program.ts"
+import * as RateLimits from "./RateLimits.ts"
 import * as Readiness from "./Readiness.ts"
 import * as ServiceTokens from "./ServiceTokens.ts"
 import * as Settings from "./Settings.ts"
 import type { StartupError } from "./StartupError.ts"
+import { Stopping } from "./Stopping.ts"
 import * as Telemetry from "./Telemetry.ts"
 
 /** What a service's routes and workers may ask of the chassis. */
@@ -27,7 +29,9 @@ export type Provided =
   | Layer.Success<ReturnType<typeof Database.layerFrom>>
   | Layer.Success<typeof Validation.layer>
   | Layer.Success<typeof ServiceTokens.layer>
+  | Layer.Success<typeof RateLimits.layer>
   | Admission
+  | Stopping
   | Layer.Success<typeof NodeHttpServer.layerHttpServices>
   | Health
   | HttpRouter.HttpRouter
@@ -41,7 +45,8 @@ export interface Definition<E> {
 /** The running service, without its settings, so that tests can give it others. */
 export const layer = <E>({ place, routes }: Definition<E>) =>
   Http.serve(place, Layer.merge(routes, Readiness.layer(place.name))).pipe(
-    Layer.provide([Database.layer(place.name), Health.layer, Validation.layer, ServiceTokens.layer, admission]),
+    Layer.provide([Database.layer(place.name), Health.layer, Stopping.layer]),
+    Layer.provide([Validation.layer, ServiceTokens.layer, RateLimits.layer, admission]),
     Layer.provide([Telemetry.layer(place.name), NodeHttpServer.layerHttpServices]),
     Layer.provide(Logs.layer(place.name))
   )

@@ -9,7 +9,19 @@ import { fileURLToPath } from "node:url"
 
 import type { Place } from "@ecommerce/protocol/Place"
 import { NodeFileSystem } from "@effect/platform-node"
-import { Config, ConfigProvider, Effect, FileSystem, Layer, Redacted, Schema, SchemaGetter } from "effect"
+import {
+  Config,
+  ConfigProvider,
+  Duration,
+  Effect,
+  FileSystem,
+  Layer,
+  Redacted,
+  Result,
+  Schema,
+  SchemaGetter
+} from "effect"
+import { IpNetwork } from "effect/net"
 
 import { StartupError } from "./StartupError.ts"
 
@@ -110,6 +122,43 @@ export const commandsAtOnce = count(
   "How many batches of commands one service process takes on at once; more are answered with 503."
 )
 
+export const rateLimit = count(
+  "RATE_LIMIT",
+  6000,
+  "How many requests a minute one client may send to one process, where anybody may ask."
+)
+
+/** Which proxies may say on whose behalf they ask; from nobody else is `X-Forwarded-For` believed. */
+export const trustedProxies = setting({
+  key: "TRUSTED_PROXIES",
+  about: "The networks of the proxies in front of the services, whose X-Forwarded-For is believed.",
+  expected: 'networks separated by commas, such as "10.0.0.0/8,fd00::/8", or "none"',
+  fallback: "none",
+  config: (key) =>
+    Config.schema(Networks, key).pipe(Config.map((text) => Result.getOrThrow(Result.all(networksIn(text)))))
+})
+
+const networksIn = (text: string) =>
+  text === "none" ? [] : text.split(",").map((network) => IpNetwork.fromString(network.trim()))
+const Networks = Schema.String.check(Schema.makeFilter((text: string) => networksIn(text).every(Result.isSuccess)))
+
+export const idleTimeout = duration(
+  "IDLE_TIMEOUT",
+  "60 seconds",
+  "After how long without a byte in either direction a connection that waits for an answer is cut."
+)
+
+export const idempotencyKeep = setting({
+  key: "IDEMPOTENCY_KEEP",
+  about: "How long the answer to a request with an Idempotency-Key is kept.",
+  expected: 'a duration of at least "24 hours"',
+  fallback: "24 hours",
+  config: (key) => Config.schema(Schema.DurationFromString.check(atLeastADay), key)
+})
+
+/** Clients are promised a day in which they may send a request again. */
+const atLeastADay = Schema.makeFilter((kept: Duration.Duration) => Duration.toHours(kept) >= 24)
+
 /** Several tokens, separated by commas, are all valid: add the new one, move the callers, remove the old one. */
 export const serviceTokens = setting({
   key: "SERVICE_TOKEN",
@@ -118,6 +167,11 @@ export const serviceTokens = setting({
   config: (key) =>
     Config.schema(ServiceTokens, key).pipe(Config.map((tokens) => tokens.map((token) => Redacted.make(token))))
 })
+
+/** What a service shows to others: the first of the tokens. */
+export const ownServiceToken = Effect.flatMap(serviceTokens.read, ([first]) =>
+  first === undefined ? new StartupError({ message: "There is no service token." }) : Effect.succeed(first)
+)
 
 const ServiceTokens = Schema.String.pipe(
   Schema.decodeTo(Schema.Array(Schema.String.check(Schema.isMinLength(16))).check(Schema.isMinLength(1)), {
@@ -171,13 +225,28 @@ export const serviceDatabaseUrl = (name: string) => {
     expected: urlExpected,
     config: postgresUrl
   })
-  const isSet = Effect.flatMap(ConfigProvider.ConfigProvider, (provider) => provider.load([own.key]))
-  const read = Effect.flatMap(
-    Effect.orElseSucceed(isSet, () => undefined),
-    (found) => (found === undefined ? databaseUrl.read : own.read)
-  )
-  return { ...own, read }
+  return { ...own, read: whereSet(own, databaseUrl.read) }
 }
+
+/** Where another service is: at its own address, where it has one, else on this machine, at its port. */
+export const serviceUrl = (place: Place) => {
+  const own = setting({
+    key: keyOf(place.name, "URL"),
+    about: `Where ${place.name} is, where that is not this machine.`,
+    expected: "an address such as http://inventory:3001",
+    config: (key) => Config.schema(Schema.String.check(Schema.makeFilter(isHttpUrl)), key)
+  })
+  const here = Effect.map(servicePort(place).read, (port) => `http://127.0.0.1:${port}`)
+  return { ...own, read: whereSet(own, here) }
+}
+
+const isHttpUrl = (text: string) => /^https?:$/u.test(URL.parse(text)?.protocol ?? "")
+
+const whereSet = <A>(own: Setting<A>, fallback: Effect.Effect<A, StartupError>) =>
+  Effect.flatMap(ConfigProvider.ConfigProvider, (provider) => provider.load([own.key])).pipe(
+    Effect.orElseSucceed(() => undefined),
+    Effect.flatMap((found) => (found === undefined ? fallback : own.read))
+  )
 
 /** Looks a key up in each record in turn. (`ConfigProvider.orElse` would let INVENTORY_PORT_X hide INVENTORY_PORT.) */
 export const providerOf = (...records: ReadonlyArray<Readonly<Record<string, unknown>>>) =>

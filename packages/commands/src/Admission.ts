@@ -2,15 +2,9 @@
  * How many batches of commands a service takes on at once. More are turned away before they are read: a queue without a
  * bound helps nobody, and least of all those who wait in it.
  */
-import { Problem } from "@ecommerce/protocol/Problem"
+import { Overloaded } from "@ecommerce/protocol/GeneralProblems"
 import { Effect, Layer, Option, Semaphore } from "effect"
 import { HttpApiMiddleware } from "effect/http-api"
-
-export class Overloaded extends Problem<Overloaded>()(
-  "Overloaded",
-  { code: "overloaded", status: 503, title: "More is asked of this service than it can take; try again shortly." },
-  {}
-) {}
 
 /** Stands between the token and the batch: a stranger takes no place, and a batch that has none is not decoded. */
 export class Admission extends HttpApiMiddleware.Service<Admission>()("@ecommerce/commands/Admission", {

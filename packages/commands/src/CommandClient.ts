@@ -5,7 +5,8 @@
  * no answer in time, a status other than 200, an answer that cannot be understood) is `Unavailable`, which means that it
  * may or may not have happened. Whoever calls again under the same key has it once.
  */
-import { Duration, Effect, Option, type Redacted, Result, Schema, Tracer } from "effect"
+import * as Traceparent from "@ecommerce/protocol/Traceparent"
+import { Duration, Effect, type Redacted, Result, Schema } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 
 import * as Batcher from "./Batcher.ts"
@@ -87,7 +88,8 @@ export const to = (server: Server) =>
       const key = command.keyOf(payload)
       const encoded = encode(payload)
       if (Result.isFailure(encoded)) return yield* new BadItem({ key, reason: encoded.failure.message })
-      const item = Wire.itemJson(key, encoded.success, yield* traceparent)
+      // Of the order's own span, so that its work is found there and not under its batch.
+      const item = Wire.itemJson(key, encoded.success, yield* Traceparent.current)
       if (Buffer.byteLength(item) > Wire.mostBytes) {
         return yield* new BadItem({ key, reason: `It is larger than ${Wire.mostBytes} bytes.` })
       }
@@ -103,9 +105,3 @@ const reasons: Readonly<Record<Batcher.Loss, string>> = {
 }
 
 const decodeAnswer = Schema.decodeUnknownEffect(Schema.Struct({ outcomes: Schema.Array(Schema.Unknown) }))
-
-/** Of the span in which the command is asked, so that its work is found under its own order and not under its batch. */
-const traceparent = Effect.map(
-  Effect.serviceOption(Tracer.ParentSpan),
-  Option.map(({ sampled, spanId, traceId }) => `00-${traceId}-${spanId}-${sampled ? "01" : "00"}`)
-)

@@ -5,6 +5,7 @@
  * an item that PostgreSQL cannot store is found by halving, and the others are done; a deadlock is run again (all of it in
  * `@ecommerce/sets/Isolation`). What remains for a command is one transaction over a set of distinct keys.
  */
+import { isTraceparent } from "@ecommerce/protocol/Traceparent"
 import { isolated } from "@ecommerce/sets/Isolation"
 import { type Outcomes, successes } from "@ecommerce/sets/Sets"
 import { Effect, Fiber, Predicate, Result } from "effect"
@@ -41,10 +42,6 @@ export const receive = <Payload, Success, Refusal>(
 const traceparentIn = ({ traceparent }: { readonly traceparent?: unknown }) =>
   Predicate.isString(traceparent) && isTraceparent(traceparent) ? traceparent : null
 
-/** Ids of nothing but zeros, and the version ff, are none (W3C Trace Context). */
-const isTraceparent = (text: string) =>
-  /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/u.test(text)
-
 /** To which trace each key's item belongs, for the events that tell of it. */
 export const tracesOf = (items: ReadonlyArray<Received<unknown>>): ReadonlyMap<string, string | null> =>
   new Map(items.map(({ key, traceparent }) => [key, traceparent]))
@@ -53,7 +50,7 @@ export const tracesOf = (items: ReadonlyArray<Received<unknown>>): ReadonlyMap<s
  * Whoever asked may have hung up: what has begun is done all the same, because an operation that is cut off half-way leaves
  * more work behind than it saves. Its place among the batches is taken until then.
  */
-const toTheEnd = <A, E, R>(work: Effect.Effect<A, E, R>) =>
+export const toTheEnd = <A, E, R>(work: Effect.Effect<A, E, R>) =>
   Effect.uninterruptible(Effect.flatMap(Effect.forkDetach(Effect.interruptible(work)), Fiber.join))
 
 /** The endpoint's handler: `"reserve-stock": CommandServer.handler(reserveStock, reservations.reserve)`. */

@@ -5,8 +5,10 @@ import * as CommandClient from "@ecommerce/commands/CommandClient"
 import type { Place } from "@ecommerce/protocol/Place"
 import { strictParsing, Validation } from "@ecommerce/protocol/Validation"
 import { Context, Effect, Layer } from "effect"
-import { HttpApi, OpenApi } from "effect/http-api"
+import { HttpClient } from "effect/http"
+import { HttpApi, HttpApiClient, OpenApi } from "effect/http-api"
 
+import type { ProductId } from "./Ids.ts"
 import { productsGroup } from "./Inventory/Products.ts"
 import { commandsGroup, releaseStock, reservationsGroup, reserveStock } from "./Inventory/Reservations.ts"
 import { stockGroup } from "./Inventory/Stock.ts"
@@ -26,10 +28,21 @@ export class InventoryApi extends HttpApi.make("inventory")
 
 /** Inventory as other services ask it: `inventory.reserveStock({ orderId, items })`. */
 export class InventoryClient extends Context.Service<InventoryClient>()("@ecommerce/contracts/InventoryClient", {
-  make: (server: CommandClient.Server) => {
+  make: Effect.fnUntraced(function* (server: CommandClient.Server) {
     const to = CommandClient.to(server)
-    return Effect.all({ reserveStock: to(reserveStock), releaseStock: to(releaseStock) })
-  }
+    const list = yield* HttpApiClient.endpoint(InventoryApi, {
+      httpClient: yield* HttpClient.HttpClient,
+      baseUrl: server.url,
+      group: "products",
+      endpoint: "list"
+    })
+    return {
+      reserveStock: yield* to(reserveStock),
+      releaseStock: yield* to(releaseStock),
+      /** Up to a hundred by their ids; those that do not exist are left out. */
+      findProducts: (ids: ReadonlyArray<ProductId>) => Effect.map(list({ query: { ids } }), ({ products }) => products)
+    }
+  })
 }) {
   static readonly layer = (server: CommandClient.Server) => Layer.effect(InventoryClient, InventoryClient.make(server))
 }

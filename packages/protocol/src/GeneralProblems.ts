@@ -77,6 +77,12 @@ export class Unavailable extends Problem<Unavailable>()(
   {}
 ) {}
 
+export class Overloaded extends Problem<Overloaded>()(
+  "Overloaded",
+  { code: "overloaded", status: 503, title: "More is asked of this service than it can take; try again shortly." },
+  {}
+) {}
+
 /** What is answered where not even a request could be read: the same shape, made by hand. */
 export const refusedBeforeRead = (status: 400 | 408 | 431) => ({
   type: "urn:problem:malformed_request",

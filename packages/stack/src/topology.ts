@@ -3,9 +3,10 @@
  *
  * A service's program is `services/<name>/src/main.ts`, its tables are made by `migrations/<name>/`.
  */
+import { edge } from "@ecommerce/contracts/Edge"
 import { inventory } from "@ecommerce/contracts/Inventory"
 import { orders } from "@ecommerce/contracts/Orders"
 import { payment } from "@ecommerce/contracts/Payment"
 import type { Place } from "@ecommerce/protocol/Place"
 
-export const topology: ReadonlyArray<Place> = [inventory, payment, orders]
+export const topology: ReadonlyArray<Place> = [inventory, payment, orders, edge]

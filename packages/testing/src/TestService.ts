@@ -14,6 +14,13 @@ import { TestDatabase } from "./TestDatabase.ts"
 
 /** Runs the service with these settings over the defaults, and gives the test a client that knows its address. */
 export const layer = <E>(definition: Service.Definition<E>, settings: Readonly<Record<string, string>> = {}) =>
+  layerFrom(definition, Effect.succeed(settings))
+
+/** The same with settings that are found out first: where its neighbours are. */
+export const layerFrom = <E, R>(
+  definition: Service.Definition<E>,
+  settings: Effect.Effect<Readonly<Record<string, string>>, never, R>
+) =>
   HttpServer.layerTestClient.pipe(
     Layer.provide(FetchHttpClient.layer),
     Layer.provideMerge(Service.layer(definition)),
@@ -35,11 +42,11 @@ export const asked = Effect.fnUntraced(function* <A, E, R>(
 export const command = <Payload, Success, Refusal>(declaration: Command<Payload, Success, Refusal>) =>
   asked((server) => CommandClient.to(server)(declaration))
 
-const settingsLayer = (service: string, settings: Readonly<Record<string, string>>) =>
+const settingsLayer = <R>(service: string, settings: Effect.Effect<Readonly<Record<string, string>>, never, R>) =>
   ConfigProvider.layer(
     Effect.gen(function* () {
       const database = yield* TestDatabase
-      return Settings.providerOf(settings, {
+      return Settings.providerOf(yield* settings, {
         [Settings.keyOf(service, "PORT")]: "0",
         DATABASE_URL: Redacted.value(database.urlOf(service)),
         SERVICE_TOKEN: database.serviceToken,

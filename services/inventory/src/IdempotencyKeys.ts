@@ -8,7 +8,7 @@ import * as Settings from "@ecommerce/chassis/Settings"
 import * as Worker from "@ecommerce/chassis/Worker"
 import { integers, rowsOf, texts } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
-import { Config, Context, Duration, Effect, Layer, Schema } from "effect"
+import { Context, Duration, Effect, Layer, Schema } from "effect"
 import type { SqlError } from "effect/sql"
 
 /** An answer as it was sent the first time. */
@@ -27,17 +27,6 @@ export type Claimed = "new" | "other request" | StoredAnswer
 
 type Sql<A> = Effect.Effect<A, SqlError.SqlError>
 
-export const keepFor = Settings.setting({
-  key: "IDEMPOTENCY_KEEP",
-  about: "How long the answer to a request with an Idempotency-Key is kept.",
-  expected: 'a duration of at least "24 hours"',
-  fallback: "24 hours",
-  config: (key) => Config.schema(Schema.DurationFromString.check(atLeastADay), key)
-})
-
-/** Clients are promised a day in which they may send a request again. */
-const atLeastADay = Schema.makeFilter((duration: Duration.Duration) => Duration.toHours(duration) >= 24)
-
 export class IdempotencyKeys extends Context.Service<
   IdempotencyKeys,
   {
@@ -52,7 +41,7 @@ export class IdempotencyKeys extends Context.Service<
     IdempotencyKeys,
     Effect.gen(function* () {
       const sql = yield* PgClient.PgClient
-      const age = Duration.toSeconds(yield* keepFor.read)
+      const age = Duration.toSeconds(yield* Settings.idempotencyKeep.read)
 
       const claim = Effect.fn("IdempotencyKeys.claim")(function* (route: string, claims: ReadonlyArray<Claim>) {
         // The update changes nothing: it locks the rows that are there, and waits for those that are on their way.

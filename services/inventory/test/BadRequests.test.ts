@@ -1,5 +1,6 @@
 import { hostname } from "node:os"
 
+import { send } from "@ecommerce/testing/RawHttp"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import * as TestService from "@ecommerce/testing/TestService"
 import { assert, layer } from "@effect/vitest"
@@ -7,7 +8,6 @@ import { Effect, Layer, Schema } from "effect"
 
 import { definition } from "../src/Http.ts"
 import { badRequests, mouse } from "./fixtures/BadRequestTable.ts"
-import { send } from "./fixtures/RawHttp.ts"
 
 const oneProduct = Layer.effectDiscard(
   Effect.gen(function* () {

@@ -2,6 +2,7 @@
  * A payment process that stands still in the middle of a capture and goes on when another one has cancelled the payment:
  * whatever it finds to do then, no money is kept, and both books tell the same.
  */
+import { until } from "@ecommerce/testing/ServiceProcess"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
@@ -18,7 +19,6 @@ import {
   reconcile,
   start,
   storyOf,
-  until,
   untilHeldUp
 } from "./fixtures/PaymentProcess.ts"
 

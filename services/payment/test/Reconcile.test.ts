@@ -3,6 +3,7 @@
  * told by `npm run reconcile`.
  */
 import { claimPort } from "@ecommerce/stack/Port"
+import { until } from "@ecommerce/testing/ServiceProcess"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
@@ -20,8 +21,7 @@ import {
   type Point,
   reconcile,
   start,
-  storyOf,
-  until
+  storyOf
 } from "./fixtures/PaymentProcess.ts"
 
 const restless = { RECONCILE_EVERY: "1 second", RECONCILE_AFTER: "1 second" }

@@ -1,0 +1,90 @@
+/**
+ * Edge over HTTP: one line an endpoint. The rules are in the nouns.
+ */
+import * as Http from "@ecommerce/chassis/Http"
+import type * as Service from "@ecommerce/chassis/Service"
+import * as Settings from "@ecommerce/chassis/Settings"
+import type { StartupError } from "@ecommerce/chassis/StartupError"
+import { edge, EdgeApi } from "@ecommerce/contracts/Edge"
+import { inventory, InventoryClient } from "@ecommerce/contracts/Inventory"
+import { payment, PaymentClient } from "@ecommerce/contracts/Payment"
+import { headerName, tellToRetry } from "@ecommerce/protocol/Idempotency"
+import { defaultLimit } from "@ecommerce/protocol/Page"
+import { one } from "@ecommerce/sets/Sets"
+import { NodeHttpClient } from "@effect/platform-node"
+import { Effect, Layer } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+
+import { Checkout } from "./Checkout.ts"
+import { Checkouts } from "./Checkouts.ts"
+import { Following } from "./Following.ts"
+import { Ledger } from "./Ledger.ts"
+import * as Preference from "./Preference.ts"
+import { Prices } from "./Prices.ts"
+import { Settlement } from "./Settlement.ts"
+import * as Sweeper from "./Sweeper.ts"
+import { Watch } from "./Watch.ts"
+
+const checkout = HttpApiBuilder.group(
+  EdgeApi,
+  "checkout",
+  Effect.fn(function* (handlers) {
+    const checkout = yield* Checkout
+    const following = yield* Following
+    return handlers.handleAll({
+      place: ({ headers, payload: order }) =>
+        checkout.place({ key: headers[headerName], order }).pipe(
+          Effect.flatMap((placed) => Preference.answer(placed, headers.prefer, following)),
+          Effect.catchTag("RequestInProgress", tellToRetry)
+        )
+    })
+  })
+)
+
+const ledger = HttpApiBuilder.group(
+  EdgeApi,
+  "ledger",
+  Effect.fn(function* (handlers) {
+    const ledger = yield* Ledger
+    const following = yield* Following
+    return handlers.handleAll({
+      list: ({ query }) =>
+        ledger.page({ userId: query.user_id, before: query.cursor, limit: query.limit ?? defaultLimit }),
+      get: ({ params }) => one(ledger.find([params.id])),
+      events: ({ headers, params }) =>
+        following.follow({ orderId: params.id, version: Number(headers["last-event-id"] ?? 0) })
+    })
+  })
+)
+
+/** The services that edge asks. */
+const neighbours = Layer.unwrap(
+  Effect.gen(function* () {
+    const token = yield* Settings.ownServiceToken
+    const inventoryUrl = yield* Settings.serviceUrl(inventory).read
+    const paymentUrl = yield* Settings.serviceUrl(payment).read
+    return Layer.merge(
+      InventoryClient.layer({ url: inventoryUrl, token }),
+      // A batch that takes longer than this is asked for again under the same keys.
+      PaymentClient.layer({ url: paymentUrl, token, timeout: "3 seconds" })
+    )
+  })
+).pipe(Layer.provide(NodeHttpClient.layerUndici))
+
+/** The nouns of edge, over a database and the services that it asks. */
+export const nouns = Layer.mergeAll(Checkout.layer, Following.layer).pipe(
+  Layer.provideMerge(Settlement.layer),
+  Layer.provideMerge(Layer.merge(Checkouts.layer, Prices.layer)),
+  Layer.provideMerge(Layer.merge(Ledger.layer, Watch.layer)),
+  Layer.provide(neighbours)
+)
+
+/** The service as the chassis and the tests run it. */
+export const definition = {
+  place: edge,
+  routes: Http.routes(EdgeApi).pipe(
+    Layer.provide([checkout, ledger]),
+    Layer.merge(Layer.merge(Sweeper.layer, Watch.layerLookout)),
+    Layer.provide(nouns)
+  )
+} satisfies Service.Definition<StartupError>

@@ -1,0 +1,43 @@
+/**
+ * Requests with one key that come to this process at the same time: the first does the work, the others have its answer.
+ * They wait here, where it costs nothing, and not at the database.
+ */
+import { RequestInProgress } from "@ecommerce/protocol/Idempotency"
+import { Deferred, type Duration, Effect, type Exit } from "effect"
+
+interface Running<A, E> {
+  readonly digest: string
+  readonly done: Deferred.Deferred<A, E>
+}
+
+/** How it is told from the first answer that it is another one's. */
+export const make = <A, E>(patience: Duration.Duration, replay: (answer: A) => A) => {
+  const running = new Map<string, Running<A, E>>()
+
+  const work = (key: string, digest: string, effect: Effect.Effect<A, E>) => {
+    const done = Deferred.makeUnsafe<A, E>()
+    running.set(key, { digest, done })
+    const finish = (exit: Exit.Exit<A, E>) =>
+      Effect.sync(() => {
+        running.delete(key)
+        Deferred.doneUnsafe(done, exit)
+      })
+    return Effect.onExit(effect, finish)
+  }
+
+  /** Once for all who ask with this key and digest while it runs. Another digest waits, and is then judged like a late one. */
+  const once = (key: string, digest: string, effect: Effect.Effect<A, E>): Effect.Effect<A, E | RequestInProgress> =>
+    Effect.suspend(() => {
+      const first = running.get(key)
+      if (first === undefined) return work(key, digest, effect)
+      const answer = Effect.timeoutOrElse(Effect.exit(Deferred.await(first.done)), {
+        duration: patience,
+        orElse: () => Effect.fail(new RequestInProgress())
+      })
+      return Effect.flatMap(answer, (exit) =>
+        first.digest === digest ? Effect.map(exit, replay) : once(key, digest, effect)
+      )
+    })
+
+  return once
+}

@@ -1,0 +1,239 @@
+/**
+ * The order ledger: what was asked for, and every state that it was in.
+ *
+ * What may become what is decided by the database alone (`may_become` in its first migration); a change that may not be,
+ * or that somebody else has made already, is left out of what a statement answers.
+ */
+import * as Database from "@ecommerce/chassis/Database"
+import {
+  type FailureReason,
+  LedgerOrder,
+  LedgerOrderNotFound,
+  type LedgerPage,
+  LedgerStatus,
+  type LedgerSummary,
+  OrderState
+} from "@ecommerce/contracts/Edge/Ledger"
+import { OrderId, ProductId, type UserId } from "@ecommerce/contracts/Ids"
+import { type PricedLine, totalOf } from "@ecommerce/contracts/Orders/Lifecycle"
+import { integers, jsons, Long, longs, type Outcomes, rowsOf, texts, uuids } from "@ecommerce/sets/Sets"
+import { PgClient } from "@effect/sql-pg"
+import { Context, Effect, Layer, Result, Schema } from "effect"
+import type { SqlError } from "effect/sql"
+
+export interface NewEntry {
+  readonly orderId: OrderId
+  readonly userId: UserId
+  readonly email: string
+  readonly lines: ReadonlyArray<PricedLine>
+  readonly currency: string
+}
+
+/** What an order becomes, and why where it fails. */
+export interface Change {
+  readonly orderId: OrderId
+  readonly status: LedgerStatus
+  readonly reason: FailureReason | null
+}
+
+/** An order at a version of it. */
+export interface At {
+  readonly orderId: OrderId
+  readonly version: number
+}
+
+export interface PageRequest {
+  readonly userId: UserId
+  readonly before: OrderId | undefined
+  readonly limit: number
+}
+
+type Sql<A> = Effect.Effect<A, SqlError.SqlError>
+
+export class Ledger extends Context.Service<
+  Ledger,
+  {
+    /** Enters orders that await their authorization; in the caller's transaction. */
+    readonly enter: (entries: ReadonlyArray<NewEntry>) => Sql<void>
+    /** Each order once; answers those that have changed. In the caller's transaction. */
+    readonly change: (changes: ReadonlyArray<Change>) => Sql<ReadonlyArray<At>>
+    readonly find: (orderIds: ReadonlyArray<OrderId>) => Effect.Effect<Outcomes<LedgerOrder, LedgerOrderNotFound>>
+    readonly lines: (orderIds: ReadonlyArray<OrderId>) => Sql<ReadonlyMap<OrderId, ReadonlyArray<PricedLine>>>
+    /** The newest first. */
+    readonly page: (request: PageRequest) => Effect.Effect<LedgerPage>
+    /** The states of one order after this version. */
+    readonly statesAfter: (at: At) => Effect.Effect<ReadonlyArray<OrderState>>
+    readonly versions: (orderIds: ReadonlyArray<OrderId>) => Sql<ReadonlyArray<At>>
+  }
+>()("@ecommerce/edge-api/Ledger") {
+  static readonly layer = Layer.effect(
+    Ledger,
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+
+      const enter = Effect.fn("Ledger.enter")(function* (entries: ReadonlyArray<NewEntry>) {
+        const ids = uuids(entries.map(({ orderId }) => orderId))
+        yield* sql`
+          INSERT INTO order_ledger (order_id, user_id, email, total_cents, currency, status)
+          SELECT order_id, user_id, email, total_cents, currency, 'AWAITING_AUTHORIZATION' FROM unnest(
+            ${ids},
+            ${uuids(entries.map(({ userId }) => userId))},
+            ${texts(entries.map(({ email }) => email))},
+            ${longs(entries.map(({ lines }) => totalOf(lines)))},
+            ${texts(entries.map(({ currency }) => currency))}
+          ) AS input (order_id, user_id, email, total_cents, currency)`
+        const lines = entries.flatMap((entry) =>
+          entry.lines.map((line, place) => ({ ...line, orderId: entry.orderId, line: place + 1 }))
+        )
+        yield* sql`
+          INSERT INTO order_lines (order_id, line, product_id, quantity, unit_price_cents)
+          SELECT * FROM unnest(
+            ${uuids(lines.map(({ orderId }) => orderId))},
+            ${integers(lines.map(({ line }) => line))},
+            ${uuids(lines.map(({ productId }) => productId))},
+            ${integers(lines.map(({ quantity }) => quantity))},
+            ${integers(lines.map(({ unitPriceCents }) => unitPriceCents))}
+          )`
+        yield* sql`
+          INSERT INTO order_states (order_id, version, status)
+          SELECT order_id, 1, 'AWAITING_AUTHORIZATION' FROM unnest(${ids}) AS input (order_id)`
+      })
+
+      const change = Effect.fn("Ledger.change")(function* (changes: ReadonlyArray<Change>) {
+        const ids = uuids(changes.map(({ orderId }) => orderId))
+        const changed = yield* atRows(sql`
+          UPDATE order_ledger SET status = input.status, version = order_ledger.version + 1
+          FROM unnest(${ids}, ${texts(changes.map(({ status }) => status))}) AS input (order_id, status)
+          WHERE order_ledger.order_id = input.order_id AND order_ledger.order_id = ANY(${ids})
+            AND may_become(order_ledger.status, input.status)
+          RETURNING order_ledger.order_id, version`)
+        if (changed.length === 0) return changed
+        const byId = new Map(changes.map((one) => [one.orderId, one]))
+        yield* sql`
+          INSERT INTO order_states (order_id, version, status, reason)
+          SELECT * FROM unnest(
+            ${uuids(changed.map(({ orderId }) => orderId))},
+            ${integers(changed.map(({ version }) => version))},
+            ${texts(changed.map(({ orderId }) => byId.get(orderId)?.status ?? null))},
+            ${jsons(changed.map(({ orderId }) => byId.get(orderId)?.reason ?? null))}
+          )`
+        return changed
+      })
+
+      const itemsOf = (orderIds: ReadonlyArray<OrderId>) =>
+        Effect.map(
+          lineRows(sql`
+            SELECT order_id, product_id, quantity, unit_price_cents FROM order_lines
+            WHERE order_id = ANY(${uuids(orderIds)}) ORDER BY order_id, line`),
+          (rows) => Map.groupBy(rows, ({ orderId }) => orderId)
+        )
+
+      const find = Effect.fn("Ledger.find")(function* (orderIds: ReadonlyArray<OrderId>) {
+        const ids = uuids(orderIds)
+        const found = yield* entryRows(sql`
+          SELECT order_id, user_id, total_cents, currency, created_at FROM order_ledger WHERE order_id = ANY(${ids})`)
+        const lines = yield* itemsOf(orderIds)
+        const states = yield* stateRows(sql`
+          SELECT order_id, version, status, reason, at FROM order_states
+          WHERE order_id = ANY(${ids}) ORDER BY order_id, version`)
+        const entries = new Map(found.map((entry) => [entry.orderId, entry]))
+        const statesOf = Map.groupBy(states, ({ orderId }) => orderId)
+        return orderIds.map((orderId) => {
+          const entry = entries.get(orderId)
+          const history = statesOf.get(orderId) ?? []
+          const last = history.at(-1)
+          if (entry === undefined || last === undefined) {
+            return Result.fail(new LedgerOrderNotFound({ order_ledger_id: orderId }))
+          }
+          return Result.succeed(viewOf(entry, lines.get(orderId) ?? [], history, last))
+        })
+      }, Database.dies)
+
+      const page = Effect.fn("Ledger.page")(function* ({ before, limit, userId }: PageRequest) {
+        // One more than asked for tells whether there is a next page.
+        const rows = yield* summaryRows(sql`
+          SELECT order_id AS order_ledger_id, status, total_cents, currency, created_at FROM order_ledger
+          WHERE user_id = ${userId} AND order_id < ${before ?? afterAll} ORDER BY order_id DESC LIMIT ${limit + 1}`)
+        const orders = rows.slice(0, limit).map(summaryOf)
+        return { orders, next_cursor: rows.length > limit ? (orders.at(-1)?.order_ledger_id ?? null) : null }
+      }, Database.dies)
+
+      const statesAfter = Effect.fn("Ledger.statesAfter")(function* ({ orderId, version }: At) {
+        return yield* stateRows(sql`
+          SELECT order_id, version, status, reason, at FROM order_states
+          WHERE order_id = ${orderId} AND version > ${version} ORDER BY version`)
+      }, Database.dies)
+
+      const versions = (orderIds: ReadonlyArray<OrderId>) =>
+        atRows(sql`SELECT order_id, version FROM order_ledger WHERE order_id = ANY(${uuids(orderIds)})`)
+
+      return Ledger.of({ enter, change, find, lines: itemsOf, page, statesAfter, versions })
+    })
+  )
+}
+
+const afterAll = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
+const atRows = rowsOf(Schema.Struct({ orderId: OrderId, version: Schema.Int }))
+
+const LineRow = Schema.Struct({
+  orderId: OrderId,
+  productId: ProductId,
+  quantity: Schema.Int,
+  unitPriceCents: Schema.Int
+})
+const lineRows = rowsOf(LineRow)
+
+const StateRow = Schema.Struct({ ...OrderState.fields, orderId: OrderId, at: Schema.DateTimeUtcFromDate })
+const stateRows = rowsOf(StateRow)
+
+/** The driver reads timestamps as dates, and bigints as such. */
+const EntryRow = Schema.Struct({
+  orderId: OrderId,
+  userId: LedgerOrder.fields.user_id,
+  totalCents: Long,
+  currency: Schema.String,
+  createdAt: Schema.DateTimeUtcFromDate
+})
+const entryRows = rowsOf(EntryRow)
+
+const SummaryRow = Schema.Struct({
+  orderLedgerId: OrderId,
+  status: LedgerStatus,
+  totalCents: Long,
+  currency: Schema.String,
+  createdAt: Schema.DateTimeUtcFromDate
+})
+const summaryRows = rowsOf(SummaryRow)
+
+const summaryOf = (row: typeof SummaryRow.Type): LedgerSummary => ({
+  order_ledger_id: row.orderLedgerId,
+  status: row.status,
+  total_cents: row.totalCents,
+  currency: row.currency,
+  created_at: row.createdAt
+})
+
+/** Where an order stands is what its history says: the statements may have seen different moments. */
+const viewOf = (
+  { createdAt, currency, orderId, totalCents, userId }: typeof EntryRow.Type,
+  lines: ReadonlyArray<typeof LineRow.Type>,
+  states: ReadonlyArray<typeof StateRow.Type>,
+  { at, reason, status }: typeof StateRow.Type
+): LedgerOrder => ({
+  order_ledger_id: orderId,
+  user_id: userId,
+  status,
+  reason,
+  items: lines.map(({ productId, quantity, unitPriceCents }) => ({
+    product_id: productId,
+    quantity,
+    unit_price_cents: unitPriceCents,
+    line_total_cents: quantity * unitPriceCents
+  })),
+  total_cents: totalCents,
+  currency,
+  states,
+  created_at: createdAt,
+  updated_at: at
+})

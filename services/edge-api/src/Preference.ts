@@ -1,0 +1,45 @@
+/**
+ * What a client prefers of its answer (RFC 7240): `Prefer: wait=10` asks to hear of the order's end, if it comes by then.
+ *
+ * It is no part of what is asked: the order, its key and its stored answer do not know of it.
+ */
+import { LedgerOrder } from "@ecommerce/contracts/Edge/Ledger"
+import { respond } from "@ecommerce/protocol/Idempotency"
+import { Duration, Effect, Option, Schema } from "effect"
+import { HttpServerResponse } from "effect/http"
+
+import type { Placed } from "./Checkout.ts"
+import type { Following } from "./Following.ts"
+
+const longestWaitSeconds = 30
+
+/** None where nothing is said of it, or nothing that can be understood: a preference is never an error. */
+const waitIn = (prefer: string | undefined): number | undefined => {
+  const [, seconds] = /(?:^|[,;\s])wait\s*=\s*"?([0-9]{1,9})"?(?:$|[,;\s])/iu.exec(prefer ?? "") ?? []
+  return seconds === undefined ? undefined : Math.min(Number(seconds), longestWaitSeconds)
+}
+
+/** The answer to a placed order, by the client's preference. */
+export const answer = Effect.fnUntraced(function* (
+  placed: Placed,
+  prefer: string | undefined,
+  following: Following["Service"]
+) {
+  const first = respond(placed)
+  // A refusal is the order's end.
+  if (placed.status !== 202) return first
+  const accepted = HttpServerResponse.setHeader(first, "location", `/orders/${placed.orderId}`)
+  const seconds = waitIn(prefer)
+  if (seconds === undefined) return accepted
+  return yield* following.untilEnd(placed.orderId, Duration.seconds(seconds)).pipe(
+    Effect.map(Option.match({ onNone: () => accepted, onSome: inFull })),
+    Effect.map(HttpServerResponse.setHeader("preference-applied", `wait=${seconds}`)),
+    // A preference that cannot be honoured is passed over.
+    Effect.catchTag("TooManyWatchers", () => Effect.succeed(accepted))
+  )
+})
+
+const encodeOrder = Schema.encodeSync(Schema.fromJsonString(Schema.toCodecJson(LedgerOrder)))
+
+const inFull = (order: LedgerOrder) =>
+  HttpServerResponse.text(encodeOrder(order), { status: 200, contentType: "application/json" })

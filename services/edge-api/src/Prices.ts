@@ -1,0 +1,157 @@
+/**
+ * What products cost, as far as edge knows: a copy of inventory's catalogue in edge's own tables.
+ *
+ * What is older than a few seconds, or not there, is asked of inventory, for all requests that miss something at once. What
+ * inventory does not know is not remembered as unknown: it may be created the next moment. An older answer never replaces
+ * a newer one.
+ */
+import * as Database from "@ecommerce/chassis/Database"
+import * as Settings from "@ecommerce/chassis/Settings"
+import {
+  type Objection,
+  PricesUnavailable,
+  ProductNotSold,
+  type RequestedLine
+} from "@ecommerce/contracts/Edge/Checkout"
+import { ProductId } from "@ecommerce/contracts/Ids"
+import { InventoryClient } from "@ecommerce/contracts/Inventory"
+import type { Product } from "@ecommerce/contracts/Inventory/Products"
+import type { PricedLine } from "@ecommerce/contracts/Orders/Lifecycle"
+import { booleans, integers, longs, rowsOf, uuids } from "@ecommerce/sets/Sets"
+import { PgClient } from "@effect/sql-pg"
+import { Array as Arr, Context, Duration, Effect, Layer, Result, Schema } from "effect"
+
+import * as Batched from "./Batched.ts"
+
+type Lines = Arr.NonEmptyReadonlyArray<PricedLine>
+
+export class Prices extends Context.Service<
+  Prices,
+  {
+    /** The lines with what they cost now. */
+    readonly price: (lines: ReadonlyArray<RequestedLine>) => Effect.Effect<Lines, ProductNotSold | PricesUnavailable>
+  }
+>()("@ecommerce/edge-api/Prices") {
+  static readonly layer = Layer.effect(
+    Prices,
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      const inventory = yield* InventoryClient
+      const goodFor = Duration.toSeconds(yield* pricesGoodFor.read)
+
+      const known = (ids: ReadonlyArray<ProductId>) =>
+        priceRows(sql`
+          SELECT product_id, price_cents, active FROM prices
+          WHERE product_id = ANY(${uuids(ids)})
+            AND known_at > clock_timestamp() - make_interval(secs => ${goodFor}::double precision)`)
+
+      const find = (ids: ReadonlyArray<ProductId>) =>
+        priceRows(sql`SELECT product_id, price_cents, active FROM prices WHERE product_id = ANY(${uuids(ids)})`)
+
+      /** They were so when they were asked for, however long the answer took. */
+      const keep = (products: ReadonlyArray<Product>, secondsAgo: number) => sql`
+        INSERT INTO prices (product_id, price_cents, active, version, known_at)
+        SELECT product_id, price_cents, active, version, clock_timestamp() - make_interval(secs => ${secondsAgo}::double precision)
+        FROM unnest(
+          ${uuids(products.map(({ id }) => id))},
+          ${integers(products.map(({ priceCents }) => priceCents))},
+          ${booleans(products.map(({ active }) => active))},
+          ${longs(products.map(({ version }) => version))}
+        ) AS input (product_id, price_cents, active, version)
+        ORDER BY product_id
+        ON CONFLICT (product_id) DO UPDATE SET
+          price_cents = excluded.price_cents, active = excluded.active, version = excluded.version,
+          known_at = greatest(prices.known_at, excluded.known_at)
+        WHERE prices.version <= excluded.version`
+
+      const fetch = (ids: ReadonlyArray<ProductId>) =>
+        Effect.forEach(Arr.chunksOf(ids, mostIds), (some) => inventory.findProducts(some), { concurrency: 4 }).pipe(
+          Effect.timeout("2 seconds"),
+          Effect.retry({ times: 1 }),
+          Effect.timed
+        )
+
+      const ask = Effect.fn("Prices.ask")(function* (ids: ReadonlyArray<ProductId>) {
+        const fetched = yield* Effect.result(fetch(ids))
+        if (Result.isFailure(fetched)) {
+          yield* Effect.logWarning("Inventory cannot be asked for prices", fetched.failure)
+          return undefined
+        }
+        const [taken, pages] = fetched.success
+        const products = pages.flat()
+        if (products.length === 0) return []
+        yield* keep(products, Duration.toSeconds(taken))
+        return yield* find(products.map(({ id }) => id))
+      })
+
+      const lookUp = yield* Batched.make((requests: ReadonlyArray<ReadonlyArray<ProductId>>) =>
+        Effect.map(known(Arr.dedupe(requests.flat())), (prices) => requests.map(() => prices))
+      )
+      const lookUpThere = yield* Batched.make((requests: ReadonlyArray<ReadonlyArray<ProductId>>) =>
+        Effect.map(ask(Arr.dedupe(requests.flat())), (prices) => requests.map(() => prices))
+      )
+
+      const price = Effect.fn("Prices.price")(function* (lines: ReadonlyArray<RequestedLine>) {
+        const ids = Arr.dedupe(lines.map(({ product_id }) => product_id))
+        const here = yield* byProduct(lookUp(ids))
+        const missing = ids.filter((id) => !here.has(id))
+        const there = missing.length === 0 ? here : yield* byProduct(lookUpThere(missing))
+        return yield* priced(lines, (id) => here.get(id) ?? there.get(id))
+      }, Database.dies)
+
+      return Prices.of({ price })
+    })
+  )
+}
+
+const pricesGoodFor = Settings.duration(
+  "PRICES_GOOD_FOR",
+  "5 seconds",
+  "How old a copied price may be. An older one is asked for again."
+)
+
+/** As many as inventory answers at once. */
+const mostIds = 100
+
+const PriceRow = Schema.Struct({ productId: ProductId, priceCents: Schema.Int, active: Schema.Boolean })
+const priceRows = rowsOf(PriceRow)
+
+const byProduct = <E>(prices: Effect.Effect<ReadonlyArray<typeof PriceRow.Type> | undefined, E>) =>
+  Effect.flatMap(prices, (rows) =>
+    rows === undefined
+      ? Effect.fail(new PricesUnavailable())
+      : Effect.succeed(new Map(rows.map((row) => [row.productId, row])))
+  )
+
+const priced = (
+  lines: ReadonlyArray<RequestedLine>,
+  priceOf: (id: ProductId) => typeof PriceRow.Type | undefined
+): Effect.Effect<Lines, ProductNotSold> => {
+  const objectionTo = (id: ProductId): Objection | undefined => {
+    const price = priceOf(id)
+    if (price === undefined) return "unknown"
+    return price.active ? undefined : "inactive"
+  }
+  const objections = lines.flatMap(({ product_id }, place) => {
+    const objection = objectionTo(product_id)
+    return objection === undefined ? [] : [{ product_id, objection, place }]
+  })
+  const sold = lines.flatMap(({ product_id: productId, quantity }) => {
+    const price = priceOf(productId)
+    return price === undefined ? [] : [{ productId, quantity, unitPriceCents: price.priceCents }]
+  })
+  if (objections.length === 0 && Arr.isReadonlyArrayNonEmpty(sold)) return Effect.succeed(sold)
+  return Effect.fail(
+    new ProductNotSold({
+      products: Arr.dedupeWith(
+        objections.map(({ objection, product_id }) => ({ product_id, objection })),
+        (one, other) => one.product_id === other.product_id
+      ),
+      errors: objections.map(({ objection, place }) => ({
+        in: "body",
+        field: `items.${place}.product_id`,
+        message: objection === "unknown" ? "There is no such product" : "This product is not sold at the moment"
+      }))
+    })
+  )
+}

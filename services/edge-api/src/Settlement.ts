@@ -1,0 +1,139 @@
+/**
+ * Bringing an order to its authorization: payment is asked, and what it says is written, with the answer to the request.
+ *
+ * Whoever does this holds the order's lease. It may be the request itself, the same request sent again, or the sweeper after
+ * a crash; all of them ask payment under the same key, the order's id, so that there is one authorization at the most.
+ */
+import * as Settings from "@ecommerce/chassis/Settings"
+import { type General, Unavailable } from "@ecommerce/commands/Command"
+import { OrderAccepted, OrderDeclined, OrderExpired } from "@ecommerce/contracts/Edge/Checkout"
+import type { FailureReason } from "@ecommerce/contracts/Edge/Ledger"
+import { totalOf } from "@ecommerce/contracts/Orders/Lifecycle"
+import { PaymentClient } from "@ecommerce/contracts/Payment"
+import type { PaymentDeclined } from "@ecommerce/contracts/Payment/Commands"
+import { Context, Effect, Layer, Schedule, Schema } from "effect"
+import type { SqlError } from "effect/sql"
+
+import * as Batched from "./Batched.ts"
+import { Checkouts } from "./Checkouts.ts"
+import type { Decision, OpenOrder } from "./Checkouts/Requests.ts"
+import { Watch } from "./Watch.ts"
+
+export interface Settled {
+  readonly status: number
+  readonly body: string
+}
+
+/** Payment had nothing to say within our patience; or the order is in other hands by now. */
+export type Unsettled = "unreachable" | "lost"
+
+export class Settlement extends Context.Service<
+  Settlement,
+  {
+    readonly settle: (order: OpenOrder) => Effect.Effect<Settled | Unsettled, SqlError.SqlError>
+    /** Leaves the order to its client. False if it is in other hands by now. */
+    readonly mark: (order: OpenOrder) => Effect.Effect<boolean, SqlError.SqlError>
+    /** Gives the order up: whatever payment holds for it is let go, and nothing can be held for it afterwards. */
+    readonly giveUp: (order: OpenOrder) => Effect.Effect<Settled | Unsettled, SqlError.SqlError>
+  }
+>()("@ecommerce/edge-api/Settlement") {
+  static readonly layer = Layer.effect(
+    Settlement,
+    Effect.gen(function* () {
+      const checkouts = yield* Checkouts
+      const payment = yield* PaymentClient
+      const watch = yield* Watch
+      const patience = yield* authorizeWithin.read
+
+      const writeAnswer = yield* Batched.make((decisions: ReadonlyArray<Decision>) =>
+        Effect.map(checkouts.answer(decisions), (changed) => {
+          for (const at of changed) watch.tell(at)
+          const decided = new Set(changed.map(({ orderId }) => orderId))
+          return decisions.map(({ order }) => decided.has(order.orderId))
+        })
+      )
+      const mark = yield* Batched.make((orders: ReadonlyArray<OpenOrder>) =>
+        Effect.map(checkouts.mark(orders), (marked) => orders.map(({ orderId }) => marked.has(orderId)))
+      )
+
+      const write = (decision: Decision) =>
+        Effect.map(writeAnswer(decision), (isOurs): Settled | Unsettled =>
+          isOurs ? { status: decision.status, body: decision.body } : "lost"
+        )
+
+      /** The same order again and again, as long as nobody knows what became of the last time. */
+      const insist = <A, E>(asked: Effect.Effect<A, E | General>) =>
+        asked.pipe(
+          Effect.retry({ while: isUnavailable, schedule: pauses, times: 3 }),
+          Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.succeed("unreachable" as const) })
+        )
+
+      const authorize = ({ currency, lines, orderId, token }: OpenOrder) =>
+        insist(payment.authorizePayment({ orderId, amountCents: totalOf(lines), currency, token }))
+
+      const settle = Effect.fn("Settlement.settle")(function* (order: OpenOrder) {
+        return yield* authorize(order).pipe(
+          Effect.map((said) => (said === "unreachable" ? said : accepted(order))),
+          Effect.catchTags({
+            PaymentDeclined: (refusal) => Effect.succeed(declined(order, refusal)),
+            PaymentCancelled: () => Effect.succeed(expired(order)),
+            Unavailable: () => Effect.succeed("unreachable" as const),
+            KeyConflict: (bug) => misunderstood(order, bug),
+            BadItem: (bug) => misunderstood(order, bug)
+          }),
+          Effect.flatMap((decision) => (decision === "unreachable" ? Effect.succeed(decision) : write(decision)))
+        )
+      })
+
+      const giveUp = Effect.fn("Settlement.giveUp")(function* (order: OpenOrder) {
+        const said = yield* Effect.result(insist(payment.cancelPayment({ orderId: order.orderId })))
+        return said._tag === "Success" && said.success !== "unreachable" ? yield* write(expired(order)) : "unreachable"
+      })
+
+      return Settlement.of({ settle, mark, giveUp })
+    })
+  )
+}
+
+const authorizeWithin = Settings.duration(
+  "AUTHORIZE_WITHIN",
+  "6 seconds",
+  "How long payment may take to authorize an order, retries included; then the client is told that it cannot be reached."
+)
+
+const pauses = Schedule.jittered(Schedule.exponential("50 millis", 3))
+
+const isUnavailable = Schema.is(Unavailable)
+
+/** Never seen, and a bug on one of the two sides: somebody has to look, and the customer may try again meanwhile. */
+const misunderstood = ({ orderId }: OpenOrder, bug: unknown) =>
+  Effect.as(
+    Effect.logError("Payment did not accept how it was asked", bug).pipe(Effect.annotateLogs({ orderId })),
+    "unreachable" as const
+  )
+
+const encodeAccepted = Schema.encodeSync(Schema.fromJsonString(Schema.toCodecJson(OrderAccepted)))
+const encodeRefused = Schema.encodeSync(
+  Schema.fromJsonString(Schema.toCodecJson(Schema.Union([OrderDeclined, OrderExpired])))
+)
+
+const accepted = (order: OpenOrder): Decision => ({
+  order,
+  failure: null,
+  status: 202,
+  body: encodeAccepted({
+    order_ledger_id: order.orderId,
+    status: "AUTHORIZED",
+    message: "Order received, processing"
+  })
+})
+
+const failed = (order: OpenOrder, problem: OrderDeclined | OrderExpired, detail: string | null): Decision => {
+  const failure: FailureReason = { code: problem.error, detail }
+  return { order, failure, status: problem.status, body: encodeRefused(problem) }
+}
+
+const declined = (order: OpenOrder, { declineCode }: PaymentDeclined) =>
+  failed(order, new OrderDeclined({ order_ledger_id: order.orderId, decline_code: declineCode }), declineCode)
+
+const expired = (order: OpenOrder) => failed(order, new OrderExpired({ order_ledger_id: order.orderId }), null)

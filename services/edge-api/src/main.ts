@@ -1,0 +1,8 @@
+/**
+ * The edge service.
+ */
+import * as Service from "@ecommerce/chassis/Service"
+
+import { definition } from "./Http.ts"
+
+Service.run(definition)

@@ -1,0 +1,35 @@
+import { assert, layer } from "@effect/vitest"
+import { Effect } from "effect"
+
+import { accountOf, get, idOf, layer as counter, newProduct, place } from "./fixtures/Counter.ts"
+
+layer(counter(), { excludeTestServices: true })("placing an order", (it) => {
+  it.effect("answers when its payment is authorized, and tells where to look for it", () =>
+    Effect.gen(function* () {
+      const mouse = yield* newProduct(2999)
+      const said = yield* place("mouse-1", { items: [{ product_id: mouse, quantity: 2 }] })
+      const id = idOf(said)
+      assert.strictEqual(said.status, 202)
+      assert.strictEqual(
+        said.text,
+        `{"order_ledger_id":"${id}","status":"AUTHORIZED","message":"Order received, processing"}`
+      )
+      assert.strictEqual(said.headers["location"], `/orders/${id}`)
+      assert.deepStrictEqual(yield* accountOf(id), {
+        orderId: id,
+        status: "AUTHORIZED",
+        stage: "OPEN",
+        isAnswered: true,
+        hasToken: false,
+        told: ["order.authorized"],
+        authorizations: 1,
+        heldCents: 5998
+      })
+      const order = yield* get(id)
+      assert.deepStrictEqual(
+        order.states.map(({ status }) => status),
+        ["AWAITING_AUTHORIZATION", "AUTHORIZED"]
+      )
+    })
+  )
+})
