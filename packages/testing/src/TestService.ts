@@ -64,3 +64,12 @@ export const database = (service: string) =>
       return Database.layerFrom({ url: urlOf(service), applicationName: service, maxConnections: 10 })
     })
   )
+
+/** Another process, as far as two in one can be: nothing of it is shared with those that are there, except the database. */
+export const replica = Effect.fnUntraced(function* <E, R>(
+  definition: Service.Definition<E>,
+  settings: Effect.Effect<Readonly<Record<string, string>>, never, R>
+) {
+  const layers = yield* Layer.makeMemoMap
+  return yield* Layer.buildWithMemoMap(layerFrom(definition, settings), layers, yield* Effect.scope)
+})

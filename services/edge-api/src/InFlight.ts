@@ -3,7 +3,7 @@
  * They wait here, where it costs nothing, and not at the database.
  */
 import { RequestInProgress } from "@ecommerce/protocol/Idempotency"
-import { Deferred, type Duration, Effect, type Exit } from "effect"
+import { Deferred, type Duration, Effect, Exit } from "effect"
 
 interface Running<A, E> {
   readonly digest: string
@@ -35,7 +35,8 @@ export const make = <A, E>(patience: Duration.Duration, replay: (answer: A) => A
         orElse: () => Effect.fail(new RequestInProgress())
       })
       return Effect.flatMap(answer, (exit) =>
-        first.digest === digest ? Effect.map(exit, replay) : once(key, digest, effect)
+        // Whoever came first may have gone before its work had begun.
+        first.digest === digest && !Exit.hasInterrupts(exit) ? Effect.map(exit, replay) : once(key, digest, effect)
       )
     })
 

@@ -74,7 +74,7 @@ export class Prices extends Context.Service<
       const ask = Effect.fn("Prices.ask")(function* (ids: ReadonlyArray<ProductId>) {
         const fetched = yield* Effect.result(fetch(ids))
         if (Result.isFailure(fetched)) {
-          yield* Effect.logWarning("Inventory cannot be asked for prices", fetched.failure)
+          yield* Effect.logWarning(`Inventory cannot be asked for prices: ${fetched.failure.message}`)
           return undefined
         }
         const [taken, pages] = fetched.success

@@ -11,6 +11,7 @@ import type { FailureReason } from "@ecommerce/contracts/Edge/Ledger"
 import { totalOf } from "@ecommerce/contracts/Orders/Lifecycle"
 import { PaymentClient } from "@ecommerce/contracts/Payment"
 import type { PaymentDeclined } from "@ecommerce/contracts/Payment/Commands"
+import { isolated } from "@ecommerce/sets/Isolation"
 import { Context, Effect, Layer, Schedule, Schema } from "effect"
 import type { SqlError } from "effect/sql"
 
@@ -45,15 +46,28 @@ export class Settlement extends Context.Service<
       const watch = yield* Watch
       const patience = yield* authorizeWithin.read
 
-      const writeAnswer = yield* Batched.make((decisions: ReadonlyArray<Decision>) =>
-        Effect.map(checkouts.answer(decisions), (changed) => {
-          for (const at of changed) watch.tell(at)
-          const decided = new Set(changed.map(({ orderId }) => orderId))
-          return decisions.map(({ order }) => decided.has(order.orderId))
+      /** True for those that were in our epoch. What PostgreSQL will not store is left to the sweeper, and to its log. */
+      const writeAnswer = yield* Batched.make(
+        isolated<Decision, boolean, never>({
+          run: (decisions) =>
+            Effect.map(checkouts.answer(decisions), (changed) => {
+              for (const at of changed) watch.tell(at)
+              const decided = new Set(changed.map(({ orderId }) => orderId))
+              return decisions.map(({ order }) => decided.has(order.orderId))
+            }),
+          keyOf: ({ order }) => order.orderId,
+          contentOf: ({ order, status }) => `${order.epoch} ${status}`,
+          onBadItem: () => false
         })
       )
-      const mark = yield* Batched.make((orders: ReadonlyArray<OpenOrder>) =>
-        Effect.map(checkouts.mark(orders), (marked) => orders.map(({ orderId }) => marked.has(orderId)))
+      const mark = yield* Batched.make(
+        isolated<OpenOrder, boolean, never>({
+          run: (orders) =>
+            Effect.map(checkouts.mark(orders), (marked) => orders.map(({ orderId }) => marked.has(orderId))),
+          keyOf: ({ orderId }) => orderId,
+          contentOf: ({ epoch }) => String(epoch),
+          onBadItem: () => false
+        })
       )
 
       const write = (decision: Decision) =>
