@@ -65,3 +65,66 @@ export const runsOfKeptPlans = Effect.gen(function* () {
   const [row] = yield* runRows(sql`SELECT coalesce(sum(generic_plans), 0)::bigint AS runs FROM pg_prepared_statements`)
   return row?.runs ?? 0
 })
+
+/** How a service's tables grow, and what is done with them. */
+export interface Growth<E, R> {
+  readonly service: string
+  readonly tables: ReadonlyArray<string>
+  /** Puts the first few rows there. */
+  readonly begin: Effect.Effect<unknown, E, R>
+  /** Every operation once; says where it reads too much. Another turn meets other rows. */
+  readonly operations: (turn: number) => Effect.Effect<ReadonlyArray<string>, E, R>
+  /** `orders (…) SELECT …`: what is inserted for each `n` of a series, foreign keys and triggers left aside. */
+  readonly rows: ReadonlyArray<string>
+  readonly count: number
+  /** How many runs of kept plans it takes to learn anything. */
+  readonly leastKept: number
+}
+
+/**
+ * What is read too much by plans that were made on an empty table, or on the statistics of a handful of rows (the nastier
+ * ones: whoever believes that one page holds all there is reads it as a whole), and are kept while the table grows.
+ */
+export const overreadWhileGrowing = Effect.fn("overreadWhileGrowing")(function* <E, R>(
+  { begin, count, leastKept, operations, rows, service, tables }: Growth<E, R>,
+  prepare: "SELECT" | "ANALYZE"
+) {
+  const sql = yield* PgClient.PgClient
+  const { administrator } = yield* TestDatabase
+  const schema = schemaOf(service)
+  yield* administrator.unsafe(`TRUNCATE ${tables.map((table) => `${schema}.${table}`).join(", ")}`).unprepared
+  yield* sql`DISCARD PLANS`.unprepared
+  yield* begin
+  yield* administrator.unsafe(prepare).unprepared
+  // After five runs with plans of their own, PostgreSQL keeps one plan for all later ones.
+  const young = yield* Effect.forEach([1, 2, 3, 4, 5, 6, 7], operations)
+  const before = yield* runsOfKeptPlans
+  const last = yield* operations(8)
+  const kept = (yield* runsOfKeptPlans) - before
+  yield* administrator.withTransaction(
+    Effect.gen(function* () {
+      yield* administrator`SET LOCAL session_replication_role = replica`.unprepared
+      for (const insert of rows) {
+        yield* administrator.unsafe(`INSERT INTO ${schema}.${insert} FROM generate_series(1, ${count}) AS n`).unprepared
+      }
+    })
+  )
+  const grown = yield* operations(9)
+  yield* administrator`ANALYZE`.unprepared
+  const analyzed = yield* Effect.forEach([10, 11, 12], operations)
+  return {
+    young: [...young.flat(), ...last],
+    grown,
+    analyzed: analyzed.flat(),
+    tooFewKept: kept < leastKept ? kept : undefined
+  }
+})
+
+/** Nothing is read too much, and that is worth knowing. */
+export const allWell = { young: [], grown: [], analyzed: [], tooFewKept: undefined }
+
+/** An id for a number, as SQL. */
+export const idOf = (number: string) => `('00000000-0000-7000-8000-' || lpad(to_hex(${number}), 12, '0'))::uuid`
+
+/** The same id. */
+export const numbered = (number: number) => `00000000-0000-7000-8000-${number.toString(16).padStart(12, "0")}`
