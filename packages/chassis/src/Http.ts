@@ -18,6 +18,7 @@ import {
 } from "effect/http"
 import { type HttpApi, HttpApiBuilder, type HttpApiGroup, HttpApiScalar } from "effect/http-api"
 
+import { Gate } from "./Gate.ts"
 import { Health } from "./Health.ts"
 import * as HttpProblems from "./HttpProblems.ts"
 import * as Settings from "./Settings.ts"
@@ -30,7 +31,9 @@ export const routes = <Id extends string, Groups extends HttpApiGroup.Constraint
     HttpApiBuilder.layer(api, { openapiPath: "/openapi.json" }),
     HttpApiScalar.layer(api, { path: "/docs", scalar: { withDefaultFonts: false } }),
     healthRoutes,
-    HttpRouter.use((router) => router.addGlobalMiddleware(HttpProblems.middleware(api)))
+    HttpRouter.use((router) =>
+      Effect.flatMap(Gate, (gate) => router.addGlobalMiddleware(HttpProblems.middleware(api, gate)))
+    )
   )
 
 const healthRoutes = HttpRouter.use(
@@ -52,6 +55,7 @@ export const serve = <E, R>(place: Place, routes: Layer.Layer<never, E, R>) =>
     Effect.gen(function* () {
       const host = yield* Settings.host.read
       const port = yield* Settings.servicePort(place).read
+      const { guard: middleware } = yield* Gate
       const trustedProxies = yield* Settings.trustedProxies.read
       const idleTimeout = yield* Settings.idleTimeout.read
       const gracefulShutdownTimeout = yield* Settings.shutdownTimeout.read
@@ -76,6 +80,7 @@ export const serve = <E, R>(place: Place, routes: Layer.Layer<never, E, R>) =>
         Layer.provideMerge(
           HttpRouter.serve(Layer.merge(routes, behindProxies), {
             routerConfig: HttpProblems.routerConfig,
+            middleware,
             disableLogger: true,
             disableListenLog: true
           })

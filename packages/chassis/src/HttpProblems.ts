@@ -13,6 +13,7 @@ import { HttpApi, type HttpApiGroup } from "effect/http-api"
 import { SqlError } from "effect/sql"
 
 import { describe, isTransient } from "./Database.ts"
+import type { Gate } from "./Gate.ts"
 
 export const largestBody = 256 * 1024
 
@@ -26,14 +27,15 @@ type AllowedMethods = (url: string) => ReadonlyArray<string>
 
 /** Put around all routes of an API. */
 export const middleware = <Id extends string, Groups extends HttpApiGroup.Constraint>(
-  api: HttpApi.HttpApi<Id, Groups>
+  api: HttpApi.HttpApi<Id, Groups>,
+  { aside }: Gate["Service"]
 ) => {
   const allowed = allowedMethods(api)
   return (
     response: Effect.Effect<HttpServerResponse.HttpServerResponse, Types.unhandled>
   ): Effect.Effect<HttpServerResponse.HttpServerResponse, Types.unhandled, HttpServerRequest.HttpServerRequest> =>
     HttpServerRequest.HttpServerRequest.use((request) =>
-      (refusalByHeaders(request) ?? Effect.andThen(refuseBrokenText(request), response)).pipe(
+      (refusalByHeaders(request) ?? Effect.andThen(aside(refuseBrokenText(request)), response)).pipe(
         Effect.flatMap((answer) => asProblem(request, answer)),
         Effect.catchCause((cause) =>
           Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : problemOf(request, cause, allowed)
@@ -52,7 +54,7 @@ const refusalByHeaders = ({ headers }: HttpServerRequest.HttpServerRequest) => {
   return hasBody && headers["content-type"] === undefined ? notJson("none") : undefined
 }
 
-/** The library would put a replacement for each byte that is no UTF-8, and store what nobody has sent. */
+/** The body comes as slowly as its sender likes, so no place is held for it. The library would put a replacement for each byte that is no UTF-8, and store what nobody has sent. */
 const refuseBrokenText = (request: HttpServerRequest.HttpServerRequest) =>
   request.headers["content-type"] === undefined
     ? Effect.void

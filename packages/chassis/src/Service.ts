@@ -12,6 +12,7 @@ import { Effect, Layer } from "effect"
 import type { HttpRouter } from "effect/http"
 
 import * as Database from "./Database.ts"
+import { Gate } from "./Gate.ts"
 import { Health } from "./Health.ts"
 import * as Http from "./Http.ts"
 import * as Logs from "./Logs.ts"
@@ -32,6 +33,7 @@ export type Provided =
   | Layer.Success<typeof RateLimits.layer>
   | Admission
   | Stopping
+  | Gate
   | Layer.Success<typeof NodeHttpServer.layerHttpServices>
   | Health
   | HttpRouter.HttpRouter
@@ -45,7 +47,7 @@ export interface Definition<E> {
 /** The running service, without its settings, so that tests can give it others. */
 export const layer = <E>({ place, routes }: Definition<E>) =>
   Http.serve(place, Layer.merge(routes, Readiness.layer(place.name))).pipe(
-    Layer.provide([Database.layer(place.name), Health.layer, Stopping.layer]),
+    Layer.provide([Database.layer(place.name), Health.layer, Stopping.layer, Gate.layer]),
     Layer.provide([Validation.layer, ServiceTokens.layer, RateLimits.layer, admission]),
     Layer.provide([Telemetry.layer(place.name), NodeHttpServer.layerHttpServices]),
     Layer.provide(Logs.layer(place.name))

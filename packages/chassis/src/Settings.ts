@@ -122,6 +122,12 @@ export const commandsAtOnce = count(
   "How many batches of commands one service process takes on at once; more are answered with 503."
 )
 
+export const requestsAtOnce = count(
+  "REQUESTS_AT_ONCE",
+  512,
+  "How many requests one service process takes on at once; more are answered with 503."
+)
+
 export const rateLimit = count(
   "RATE_LIMIT",
   6000,

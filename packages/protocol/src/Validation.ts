@@ -5,7 +5,14 @@ import { Context, Effect, Schema, SchemaIssue, SchemaTransformation } from "effe
 import { HttpServerRespondable } from "effect/http"
 import { HttpApi, HttpApiMiddleware } from "effect/http-api"
 
-import { type FieldIssue, InternalError, NumberOutOfRange, Unavailable, ValidationFailed } from "./GeneralProblems.ts"
+import {
+  type FieldIssue,
+  InternalError,
+  NumberOutOfRange,
+  Overloaded,
+  Unavailable,
+  ValidationFailed
+} from "./GeneralProblems.ts"
 import { headerName, MissingIdempotencyKey } from "./Idempotency.ts"
 
 export const largestInt4 = 2_147_483_647
@@ -45,7 +52,7 @@ export const strictParsing = Context.make(HttpApi.ParseOptions, { errors: "all" 
  * know those problems too.
  */
 export class Validation extends HttpApiMiddleware.Service<Validation>()("@ecommerce/protocol/Validation", {
-  error: [ValidationFailed, NumberOutOfRange, InternalError, Unavailable]
+  error: [ValidationFailed, NumberOutOfRange, InternalError, Unavailable, Overloaded]
 }) {
   static readonly layer = HttpApiMiddleware.layerSchemaErrorTransform(Validation, (error) => {
     // Our own answer did not match its schema: a bug of ours, not of the caller's.

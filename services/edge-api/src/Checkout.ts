@@ -6,6 +6,7 @@
  * begun is done to its end, whether the client still listens or not.
  */
 import * as Database from "@ecommerce/chassis/Database"
+import { Gate } from "@ecommerce/chassis/Gate"
 import * as Settings from "@ecommerce/chassis/Settings"
 import { toTheEnd } from "@ecommerce/commands/CommandServer"
 import {
@@ -15,11 +16,11 @@ import {
   type ProductNotSold
 } from "@ecommerce/contracts/Edge/Checkout"
 import type { OrderId } from "@ecommerce/contracts/Ids"
-import { MalformedRequest, Overloaded } from "@ecommerce/protocol/GeneralProblems"
+import { MalformedRequest } from "@ecommerce/protocol/GeneralProblems"
 import { type Answer, digestOf, IdempotencyKeyReused, RequestInProgress } from "@ecommerce/protocol/Idempotency"
 import * as Traceparent from "@ecommerce/protocol/Traceparent"
 import { isolated } from "@ecommerce/sets/Isolation"
-import { Cause, Clock, Context, Duration, Effect, Layer, Option, Result, Schema, Semaphore } from "effect"
+import { Cause, Clock, Context, Duration, Effect, Layer, Option, Result, Schema } from "effect"
 import type { SqlError } from "effect/sql"
 
 import * as Batched from "./Batched.ts"
@@ -44,7 +45,6 @@ export type Refusal =
   | PricesUnavailable
   | PaymentUnavailable
   | MalformedRequest
-  | Overloaded
   | IdempotencyKeyReused
   | RequestInProgress
 
@@ -65,8 +65,12 @@ export class Checkout extends Context.Service<
       const prices = yield* Prices
       const settlement = yield* Settlement
       const patience = yield* waitFor.read
-      const places = yield* Semaphore.make(yield* ordersAtOnce.read)
-      const inFlight = InFlight.make<Placed, Refusal>(patience, (placed) => ({ ...placed, replayed: true }))
+      const { aside } = yield* Gate
+      const inFlight = InFlight.make<Placed, Refusal>({
+        patience,
+        aside,
+        replay: (placed) => ({ ...placed, replayed: true })
+      })
 
       const open = yield* Batched.make(
         isolated<Draft, Opened, never>({
@@ -109,7 +113,7 @@ export class Checkout extends Context.Service<
           if (taken !== undefined) return yield* settle(request, taken)
         }
         if ((yield* Clock.currentTimeMillis) + pause > request.until) return yield* new RequestInProgress()
-        yield* Effect.sleep(pause)
+        yield* aside(Effect.sleep(pause))
         return yield* attend(request, "has waited", Math.min(pause * 2, longestPause))
       })
 
@@ -138,16 +142,10 @@ export class Checkout extends Context.Service<
         return yield* kept === undefined ? Effect.fail(priced.failure) : orUnclear(attend(request, "comes first"))
       })
 
-      const admitted = (work: Effect.Effect<Placed, Refusal>) =>
-        Effect.flatMap(
-          places.withPermitsIfAvailable(1)(work),
-          Option.match({ onNone: () => Effect.fail(new Overloaded()), onSome: Effect.succeed })
-        )
-
       const place = Effect.fn("Checkout.place")(function* ({ key, order }: OrderRequest) {
         const digest = digestOf(encodeOrder(order))
         const until = (yield* Clock.currentTimeMillis) + Duration.toMillis(patience)
-        return yield* inFlight(key, digest, toTheEnd(admitted(run({ key, order, digest, until }))))
+        return yield* inFlight(key, digest, toTheEnd(run({ key, order, digest, until })))
       })
 
       return Checkout.of({ place })
@@ -159,12 +157,6 @@ const waitFor = Settings.duration(
   "DUPLICATE_WAIT",
   "8 seconds",
   "How long a request waits for the first one with its Idempotency-Key, before it is answered with 409."
-)
-
-const ordersAtOnce = Settings.count(
-  "ORDERS_AT_ONCE",
-  512,
-  "How many orders one process takes at the same time; more are answered with 503."
 )
 
 const encodeOrder = Schema.encodeSync(Schema.toCodecJson(NewOrder))

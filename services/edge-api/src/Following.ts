@@ -4,6 +4,7 @@
  * A stream is pulled by its reader: what the reader does not take is neither read from the database nor kept. How many
  * follow at the same time has a bound, and all of them let go when the service is about to stop.
  */
+import { Gate } from "@ecommerce/chassis/Gate"
 import * as Settings from "@ecommerce/chassis/Settings"
 import { Stopping } from "@ecommerce/chassis/Stopping"
 import {
@@ -41,13 +42,21 @@ export class Following extends Context.Service<
       const ledger = yield* Ledger
       const watch = yield* Watch
       const stopping = yield* Stopping
+      const gate = yield* Gate
       const following = yield* Ref.make(0)
       const most = yield* followersAtOnce.read
       const beat = yield* heartbeatEvery.read
 
       const isCrowded = Effect.map(Ref.get(following), (count) => count >= most)
-      const enter = Ref.update(following, (count) => count + 1)
-      const leave = Ref.update(following, (count) => count - 1)
+      /** Out of the places for requests, into those for followers. */
+      const enter = Effect.andThen(
+        Ref.update(following, (count) => count + 1),
+        gate.stepOut
+      )
+      const leave = Effect.andThen(
+        Ref.update(following, (count) => count - 1),
+        gate.stepIn
+      )
 
       /** What happens first: the order changes, nothing does for so long, or the service stops. */
       const next = (at: At, quietAfter: Duration.Duration) =>

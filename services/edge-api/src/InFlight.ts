@@ -2,6 +2,7 @@
  * Requests with one key that come to this process at the same time: the first does the work, the others have its answer.
  * They wait here, where it costs nothing, and not at the database.
  */
+import type { Gate } from "@ecommerce/chassis/Gate"
 import { RequestInProgress } from "@ecommerce/protocol/Idempotency"
 import { Deferred, type Duration, Effect, Exit } from "effect"
 
@@ -10,8 +11,15 @@ interface Running<A, E> {
   readonly done: Deferred.Deferred<A, E>
 }
 
-/** How it is told from the first answer that it is another one's. */
-export const make = <A, E>(patience: Duration.Duration, replay: (answer: A) => A) => {
+export interface Options<A> {
+  /** How long the first one is waited for, and where: a place among the requests is not needed for that. */
+  readonly patience: Duration.Duration
+  readonly aside: Gate["Service"]["aside"]
+  /** The first one's answer, as it is given to another one. */
+  readonly replay: (answer: A) => A
+}
+
+export const make = <A, E>({ aside, patience, replay }: Options<A>) => {
   const running = new Map<string, Running<A, E>>()
 
   const work = (key: string, digest: string, effect: Effect.Effect<A, E>) => {
@@ -30,7 +38,7 @@ export const make = <A, E>(patience: Duration.Duration, replay: (answer: A) => A
     Effect.suspend(() => {
       const first = running.get(key)
       if (first === undefined) return work(key, digest, effect)
-      const answer = Effect.timeoutOrElse(Effect.exit(Deferred.await(first.done)), {
+      const answer = Effect.timeoutOrElse(aside(Effect.exit(Deferred.await(first.done))), {
         duration: patience,
         orElse: () => Effect.fail(new RequestInProgress())
       })

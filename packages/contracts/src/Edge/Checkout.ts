@@ -1,7 +1,7 @@
 /**
  * Placing an order: the request, its answer, and what can be in the way.
  */
-import { FieldIssue, MalformedRequest, Overloaded } from "@ecommerce/protocol/GeneralProblems"
+import { FieldIssue, MalformedRequest } from "@ecommerce/protocol/GeneralProblems"
 import * as Idempotency from "@ecommerce/protocol/Idempotency"
 import { Problem } from "@ecommerce/protocol/Problem"
 import { RateLimit } from "@ecommerce/protocol/RateLimit"
@@ -101,7 +101,6 @@ export const checkoutGroup = HttpApiGroup.make("checkout")
         OrderExpired,
         PaymentUnavailable,
         PricesUnavailable,
-        Overloaded,
         Idempotency.MissingIdempotencyKey,
         Idempotency.IdempotencyKeyReused,
         Idempotency.RequestInProgress

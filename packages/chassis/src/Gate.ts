@@ -1,0 +1,72 @@
+/**
+ * How many requests a process takes on at once. One more is turned away at the door, before its address or its body is
+ * looked at: what is turned away must cost far less than what is done, or a flood of it would leave time for nothing else.
+ *
+ * A place is held from a request's arrival until its answer is sent. What only waits gives its place back meanwhile.
+ */
+import { ServerResponse } from "node:http"
+
+import { Overloaded } from "@ecommerce/protocol/GeneralProblems"
+import { contentType } from "@ecommerce/protocol/Problem"
+import { NodeHttpServerRequest } from "@effect/platform-node"
+import { Context, Effect, Layer, Schema } from "effect"
+import { HttpServerRequest, HttpServerResponse } from "effect/http"
+
+import * as Settings from "./Settings.ts"
+
+type Request = HttpServerRequest.HttpServerRequest
+type Response = HttpServerResponse.HttpServerResponse
+
+export class Gate extends Context.Service<
+  Gate,
+  {
+    /** Put around a service's whole answer, its sending included. */
+    readonly guard: <A, E, R>(answer: Effect.Effect<A, E, R>) => Effect.Effect<A | Response, E, R | Request>
+    /** Gives the request's place back, and takes it again whether there is one or not. */
+    readonly stepOut: Effect.Effect<void>
+    readonly stepIn: Effect.Effect<void>
+    /** Out for as long as this takes. */
+    readonly aside: <A, E, R>(waiting: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  }
+>()("@ecommerce/chassis/Gate") {
+  static readonly layer = Layer.effect(
+    Gate,
+    Effect.map(Settings.requestsAtOnce.read, (most) => {
+      let inside = 0
+      const stepIn = Effect.sync(() => {
+        inside += 1
+      })
+      const stepOut = Effect.sync(() => {
+        inside -= 1
+      })
+      return Gate.of({
+        guard: <A, E, R>(answer: Effect.Effect<A, E, R>) =>
+          Effect.flatMap(HttpServerRequest.HttpServerRequest, (request): Effect.Effect<A | Response, E, R> => {
+            // Whoever watches over us has to hear that we are alive, above all now.
+            if (inside >= most && !request.url.startsWith("/health")) return turnAway(request)
+            inside += 1
+            return Effect.ensuring(answer, stepOut)
+          }),
+        stepOut,
+        stepIn,
+        aside: (waiting) =>
+          Effect.acquireUseRelease(
+            stepOut,
+            () => waiting,
+            () => stepIn
+          )
+      })
+    })
+  )
+}
+
+const refusal = Schema.encodeSync(Schema.fromJsonString(Schema.toCodecJson(Overloaded)))(new Overloaded())
+const headers = { "content-type": contentType, "content-length": Buffer.byteLength(refusal), "retry-after": "1" }
+
+/** Past everything that makes an answer otherwise; it is always the same one. */
+const turnAway = (request: Request) =>
+  Effect.sync(() => {
+    const response = NodeHttpServerRequest.toServerResponse(request)
+    if (response instanceof ServerResponse) response.writeHead(503, headers).end(refusal)
+    return HttpServerResponse.empty({ status: 503 })
+  })
