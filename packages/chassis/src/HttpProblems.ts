@@ -157,6 +157,12 @@ const isPath = (path: string): path is `/${string}` => path.startsWith("/")
  * slow. It would answer with a bare status line.
  */
 export const answerRefusals = (server: Server) => {
+  // Until the service has put its own listener beside this one, and when it has taken it away, nobody else would answer.
+  server.on("request", (_request, response) => {
+    if (server.listenerCount("request") > 1) return
+    response.writeHead(503, { "content-type": problemContentType, "retry-after": "1", connection: "close" })
+    response.end(notServing)
+  })
   server.on("clientError", (error, socket) => {
     if (!socket.writable) return
     const status = statusOfRefusal(error)
@@ -167,6 +173,10 @@ export const answerRefusals = (server: Server) => {
   })
   return server
 }
+
+const notServing = Schema.encodeSync(Schema.fromJsonString(Schema.toCodecJson(Problems.Unavailable)))(
+  new Problems.Unavailable()
+)
 
 const statusOfRefusal = (error: Error) => {
   const code = Predicate.hasProperty(error, "code") ? error.code : undefined
