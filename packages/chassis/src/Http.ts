@@ -97,10 +97,20 @@ export const serve = <E, R>(place: Place, routes: Layer.Layer<never, E, R>) =>
   )
 
 /** A client that sends its request too slowly is cut off, so that it cannot hold a connection for ever. */
-const createNodeServer = () =>
-  HttpProblems.answerRefusals(
+const createNodeServer = () => {
+  const server = HttpProblems.answerRefusals(
     createServer({ requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 10_000, requireHostHeader: false })
   )
+  // The first of its listeners; the service's own comes when its routes are built.
+  server.on("request", (_request, response) => {
+    if (server.listenerCount("request") === 1) HttpProblems.answerUnserved(response)
+    // Closing the server closes what is idle then. A connection that a client keeps for its next request would hold it up.
+    response.once("close", () => {
+      if (!server.listening) setImmediate(() => server.closeIdleConnections())
+    })
+  })
+  return server
+}
 
 const cannotListen = (key: string, host: string, port: number, cause: unknown) => {
   const code = Predicate.hasProperty(cause, "code") ? cause.code : undefined

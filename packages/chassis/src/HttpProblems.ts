@@ -3,7 +3,7 @@
  * leaves the service.
  */
 import { isUtf8 } from "node:buffer"
-import type { Server } from "node:http"
+import type { Server, ServerResponse } from "node:http"
 
 import * as Problems from "@ecommerce/protocol/GeneralProblems"
 import { contentType as problemContentType } from "@ecommerce/protocol/Problem"
@@ -157,12 +157,6 @@ const isPath = (path: string): path is `/${string}` => path.startsWith("/")
  * slow. It would answer with a bare status line.
  */
 export const answerRefusals = (server: Server) => {
-  // Until the service has put its own listener beside this one, and when it has taken it away, nobody else would answer.
-  server.on("request", (_request, response) => {
-    if (server.listenerCount("request") > 1) return
-    response.writeHead(503, { "content-type": problemContentType, "retry-after": "1", connection: "close" })
-    response.end(notServing)
-  })
   server.on("clientError", (error, socket) => {
     if (!socket.writable) return
     const status = statusOfRefusal(error)
@@ -172,6 +166,12 @@ export const answerRefusals = (server: Server) => {
     )
   })
   return server
+}
+
+/** Before the service has its own listener, and when it has it no longer. */
+export const answerUnserved = (response: ServerResponse) => {
+  response.writeHead(503, { "content-type": problemContentType, "retry-after": "1", connection: "close" })
+  response.end(notServing)
 }
 
 const notServing = Schema.encodeSync(Schema.fromJsonString(Schema.toCodecJson(Problems.Unavailable)))(

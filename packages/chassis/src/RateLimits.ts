@@ -37,13 +37,13 @@ export const makeBudgets = (limit: number) => {
     forget(now)
     const before = Math.max(usedUntil.get(client) ?? 0, now)
     const after = before + each
-    // The tolerance keeps a share of a minute that is no binary fraction from counting as one request too many.
-    const isExceeded = after - now > window + 1e-6
+    // Half a request of tolerance: what is added up here is no binary fraction.
+    const isExceeded = after - now > window + each / 2
     if (!isExceeded) usedUntil.set(client, after)
     const used = (isExceeded ? before : after) - now
     return {
       isExceeded,
-      remaining: Math.max(0, Math.floor((window - used) / each + 1e-6)),
+      remaining: Math.max(0, Math.floor((window - used) / each + 0.5)),
       retryAfterSeconds: Math.max(1, Math.ceil((after - now - window) / 1000)),
       resetSeconds: Math.ceil(used / 1000)
     }

@@ -138,14 +138,17 @@ export const rateLimit = count(
 export const trustedProxies = setting({
   key: "TRUSTED_PROXIES",
   about: "The networks of the proxies in front of the services, whose X-Forwarded-For is believed.",
-  expected: 'networks separated by commas, such as "10.0.0.0/8,fd00::/8", or "none"',
+  expected: 'networks separated by commas, such as "10.0.0.0/8,192.0.2.7", or "none"',
   fallback: "none",
   config: (key) =>
     Config.schema(Networks, key).pipe(Config.map((text) => Result.getOrThrow(Result.all(networksIn(text)))))
 })
 
 const networksIn = (text: string) =>
-  text === "none" ? [] : text.split(",").map((network) => IpNetwork.fromString(network.trim()))
+  text === "none" ? [] : text.split(",").map((network) => IpNetwork.fromString(withPrefix(network.trim())))
+/** An address alone is a network of one. */
+const withPrefix = (network: string) =>
+  network.includes("/") ? network : `${network}/${network.includes(":") ? "128" : "32"}`
 const Networks = Schema.String.check(Schema.makeFilter((text: string) => networksIn(text).every(Result.isSuccess)))
 
 export const idleTimeout = duration(

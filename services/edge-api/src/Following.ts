@@ -83,7 +83,11 @@ export class Following extends Context.Service<
         const { states } = yield* one(ledger.find([after.orderId]))
         if (yield* isCrowded) return yield* new TooManyWatchers()
         const seen = states.findLast(({ version }) => version <= after.version)
-        const start: Place = { at: after, status: seen?.status ?? "AWAITING_AUTHORIZATION" }
+        // Whoever has seen more than there is hears what comes all the same.
+        const start: Place = {
+          at: { ...after, version: seen?.version ?? 0 },
+          status: seen?.status ?? "AWAITING_AUTHORIZATION"
+        }
         // Entered when it is read for the first time: a reader that has gone by then would never leave.
         return Stream.unwrap(Effect.as(enter, Stream.paginate(start, step).pipe(Stream.ensuring(leave))))
       })
