@@ -21,31 +21,37 @@ export interface Budget {
 
 const window = 60_000
 
-/** For each client one number: when all that it has used will have come back. */
+/**
+ * A request costs a minute's worth of shares, and each millisecond gives as many shares back as requests may come in a
+ * minute: whole numbers, so that nothing is lost in adding them up.
+ */
 export const makeBudgets = (limit: number) => {
-  const each = window / limit
-  const usedUntil = new Map<string, number>()
+  const most = window * limit
+  const clients = new Map<string, { used: number; at: number }>()
   let nextForgetting = 0
+
+  const usedBy = (client: string, now: number) => {
+    const { at, used } = clients.get(client) ?? { at: now, used: 0 }
+    return Math.max(0, used - Math.max(0, now - at) * limit)
+  }
 
   const forget = (now: number) => {
     if (now < nextForgetting) return
     nextForgetting = now + window
-    for (const [client, until] of usedUntil) if (until <= now) usedUntil.delete(client)
+    for (const client of clients.keys()) if (usedBy(client, now) === 0) clients.delete(client)
   }
 
   return (client: string, now: number): Budget => {
     forget(now)
-    const before = Math.max(usedUntil.get(client) ?? 0, now)
-    const after = before + each
-    // Half a request of tolerance: what is added up here is no binary fraction.
-    const isExceeded = after - now > window + each / 2
-    if (!isExceeded) usedUntil.set(client, after)
-    const used = (isExceeded ? before : after) - now
+    const before = usedBy(client, now)
+    const isExceeded = before + window > most
+    const used = isExceeded ? before : before + window
+    clients.set(client, { used, at: now })
     return {
       isExceeded,
-      remaining: Math.max(0, Math.floor((window - used) / each + 0.5)),
-      retryAfterSeconds: Math.max(1, Math.ceil((after - now - window) / 1000)),
-      resetSeconds: Math.ceil(used / 1000)
+      remaining: Math.floor((most - used) / window),
+      retryAfterSeconds: Math.max(1, Math.ceil((before + window - most) / limit / 1000)),
+      resetSeconds: Math.ceil(used / limit / 1000)
     }
   }
 }

@@ -50,6 +50,10 @@ describe("a setting", () => {
     [Settings.logLevel, "loud", "LOG_LEVEL is wrong: expected Trace, Debug, Info"],
     [Settings.shutdownTimeout, "soon", "SHUTDOWN_TIMEOUT is wrong: expected a duration"],
     [Settings.databasePoolSize, "0", "DATABASE_POOL_SIZE is wrong: expected a whole number above 0"],
+    [Settings.rateLimit, "none", "RATE_LIMIT is wrong: expected a whole number above 0"],
+    [Settings.trustedProxies, "10.0.0.0/33", "TRUSTED_PROXIES is wrong: expected networks separated by commas"],
+    [Settings.trustedProxies, "10.0.0.0/8,proxy", "TRUSTED_PROXIES is wrong: expected networks separated by commas"],
+    [Settings.trustedProxies, "all", 'TRUSTED_PROXIES is wrong: expected networks separated by commas, such as "10.'],
     [Settings.databaseUrl, "mysql://x", "DATABASE_URL is wrong: expected a PostgreSQL URL"],
     [Settings.serviceTokens, "short", "SERVICE_TOKEN is wrong: expected one or more tokens of at least 16 characters"],
     [Settings.serviceTokens, "", "SERVICE_TOKEN is missing: expected one or more tokens"]
@@ -79,6 +83,28 @@ describe("a setting", () => {
       assert.strictEqual(yield* read.pipe(withSettings({ DATABASE_URL: all })), all)
       assert.strictEqual(yield* read.pipe(withSettings({ DATABASE_URL: all, EDGE_API_DATABASE_URL: own })), own)
       assert.include(yield* sentenceOf(url).pipe(withSettings({})), "DATABASE_URL is missing")
+    })
+  )
+})
+
+describe("where another service is", () => {
+  const url = Settings.serviceUrl({ name: "edge-api", port: 3000 })
+
+  it.effect("is its own address, or this machine at its port", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* url.read.pipe(withSettings({})), "http://127.0.0.1:3000")
+      assert.strictEqual(yield* url.read.pipe(withSettings({ EDGE_API_PORT: "4000" })), "http://127.0.0.1:4000")
+      const elsewhere = { EDGE_API_PORT: "4000", EDGE_API_URL: "https://edge.example.com:8443" }
+      assert.strictEqual(yield* url.read.pipe(withSettings(elsewhere)), "https://edge.example.com:8443")
+      assert.strictEqual(yield* url.read.pipe(withSettings({}, '{"EDGE_API_URL": "http://e"}')), "http://e")
+    })
+  )
+
+  it.effect.each(["edge:3000", "ftp://edge", "edge"])("is not %s", (value) =>
+    Effect.gen(function* () {
+      const message = yield* sentenceOf(url).pipe(withSettings({ EDGE_API_URL: value }))
+      assert.include(message, "EDGE_API_URL is wrong: expected an address such as http://")
+      assert.notInclude(message, "\n")
     })
   )
 })
