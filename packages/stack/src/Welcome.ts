@@ -18,10 +18,16 @@ export const table = (rows: ReadonlyArray<Row>): string => {
   return [lines[0], rule, ...lines.slice(1)].join("\n")
 }
 
-export const firstSteps = (inventoryUrl: string): string => `Try first:
+export const firstSteps = (inventoryUrl: string, edgeUrl: string): string => `Try first:
 
   curl -X POST ${inventoryUrl}/products \\
     -H "Content-Type: application/json" \\
     -d '{"name": "Wireless Mouse", "sku": "MOUSE-001", "priceCents": 2999}'
 
-  curl ${inventoryUrl}/products`
+and then, with the id that it answers:
+
+  curl -X POST ${edgeUrl}/orders \\
+    -H "Content-Type: application/json" -H "Idempotency-Key: order-001" \\
+    -d '{"user_id": "550e8400-e29b-41d4-a716-446655440000", "email": "test@example.com",
+         "items": [{"product_id": "<id>", "quantity": 2}],
+         "payment": {"method": "card", "token": "tok_visa_success"}}'`

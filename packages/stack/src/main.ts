@@ -2,6 +2,7 @@
  * `npm start`: the whole stack with one command, until Ctrl-C.
  */
 import * as ChassisSettings from "@ecommerce/chassis/Settings"
+import { edge } from "@ecommerce/contracts/Edge"
 import { inventory } from "@ecommerce/contracts/Inventory"
 import { Console, Duration, Effect, Layer, Option, Path } from "effect"
 import { Command, Flag } from "effect/cli"
@@ -41,9 +42,9 @@ const run = Effect.fn("main.run")(function* (options: {
     const logbook = yield* Logbook
     yield* Console.log("Starting ...")
     const stack = yield* Stack.start({ services, dataDirectory, fresh: options.fresh, watch: options.watch })
-    const inventoryUrl = yield* Stack.urlOf(inventory)
+    const steps = Welcome.firstSteps(yield* Stack.urlOf(inventory), yield* Stack.urlOf(edge))
     yield* Console.log(
-      `\n${Welcome.table(stack.rows)}\n\n${Welcome.firstSteps(inventoryUrl)}\n\nLogs and secrets: ${dataDirectory}. Ctrl-C stops everything.\n`
+      `\n${Welcome.table(stack.rows)}\n\n${steps}\n\nLogs and secrets: ${dataDirectory}. Ctrl-C stops everything.\n`
     )
     yield* logbook.show
     return yield* stack.failure
