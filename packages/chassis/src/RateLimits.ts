@@ -6,8 +6,9 @@
  * its store in memory never forgets a client.
  */
 import { RateLimit, TooManyRequests } from "@ecommerce/protocol/RateLimit"
-import { Clock, Effect, Layer, Option } from "effect"
+import { Clock, Effect, Layer, Option, Result } from "effect"
 import { HttpEffect, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { IpNetwork, NetAddress } from "effect/net"
 
 import * as Settings from "./Settings.ts"
 
@@ -65,10 +66,7 @@ export const layer = Layer.effect(
       Effect.gen(function* () {
         const { remoteAddress } = yield* HttpServerRequest.HttpServerRequest
         const now = yield* Clock.currentTimeMillis
-        const budget = spend(
-          Option.getOrElse(remoteAddress, () => "unknown"),
-          now
-        )
+        const budget = spend(Option.match(remoteAddress, { onNone: () => "unknown", onSome: clientAt }), now)
         yield* HttpEffect.appendPreResponseHandler((_request, response) =>
           Effect.succeed(HttpServerResponse.setHeaders(response, headersOf(limit, budget)))
         )
@@ -77,6 +75,15 @@ export const layer = Layer.effect(
     )
   })
 )
+
+/** Whoever has one IPv6 address has as many as they like of the same network. (One with dots in it is IPv4's.) */
+const clientAt = (address: string) =>
+  address.includes(":") && !address.includes(".")
+    ? NetAddress.ipFromString(address).pipe(
+        Result.flatMap((ip) => IpNetwork.fromAddress(ip, 64)),
+        Result.match({ onFailure: () => address, onSuccess: IpNetwork.format })
+      )
+    : address
 
 const headersOf = (limit: number, { isExceeded, remaining, resetSeconds, retryAfterSeconds }: Budget) => ({
   "ratelimit-limit": String(limit),

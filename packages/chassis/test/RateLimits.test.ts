@@ -123,6 +123,15 @@ describe("a client's budget", () => {
     )
   })
 
+  it("is not forgotten as long as some of it is used", () => {
+    for (const used of [1, 2, 9]) {
+      const spend = makeBudgets(10)
+      spend("somebody", today)
+      for (let request = 0; request < used; request += 1) spend("anna", today + minute - 1)
+      assert.strictEqual(burst(spend, 10, today + minute), 10 - used)
+    }
+  })
+
   it("takes no memory any more a minute after the client has had all of it back", () => {
     setFlagsFromString("--expose-gc")
     const collect: unknown = runInNewContext("gc")
@@ -222,7 +231,7 @@ layer(service({ RATE_LIMIT: "2", TRUSTED_PROXIES: "127.0.0.0/8,::1/128" }), real
 
     it.effect("gives each client a budget of its own", () =>
       Effect.gen(function* () {
-        for (const client of ["198.51.100.1", "198.51.100.2", "2001:db8::1", "2001:db8::2"]) {
+        for (const client of ["198.51.100.1", "198.51.100.2", "2001:db8::1", "2001:db8:0:1::1"]) {
           assert.deepStrictEqual(yield* twice(client), [200, 200])
           assert.strictEqual(yield* statusOf("/one", client), 429)
         }
@@ -240,10 +249,17 @@ layer(service({ RATE_LIMIT: "2", TRUSTED_PROXIES: "127.0.0.0/8,::1/128" }), real
 
     it.effect("knows a client in whatever spelling of its address", () =>
       Effect.gen(function* () {
-        assert.deepStrictEqual(yield* twice("2001:db8:0:0::a"), [200, 200])
-        assert.strictEqual(yield* statusOf("/one", "2001:DB8::A"), 429)
+        assert.deepStrictEqual(yield* twice("2001:db8:0:2:0:0:0:a"), [200, 200])
+        assert.strictEqual(yield* statusOf("/one", "2001:DB8:0:2::A"), 429)
         assert.deepStrictEqual(yield* twice("198.51.100.4"), [200, 200])
         assert.strictEqual(yield* statusOf("/one", "::ffff:198.51.100.4"), 429)
+      })
+    )
+
+    it.effect("takes all IPv6 addresses of one network for one client", () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* twice("2001:db8:0:3::1"), [200, 200])
+        assert.strictEqual(yield* statusOf("/one", "2001:db8:0:3:ffff::2"), 429)
       })
     )
 

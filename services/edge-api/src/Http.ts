@@ -13,6 +13,7 @@ import { defaultLimit } from "@ecommerce/protocol/Page"
 import { one } from "@ecommerce/sets/Sets"
 import { NodeHttpClient } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
+import { HttpEffect, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 
 import { Checkout } from "./Checkout.ts"
@@ -52,9 +53,14 @@ const ledger = HttpApiBuilder.group(
         ledger.page({ userId: query.user_id, before: query.cursor, limit: query.limit ?? defaultLimit }),
       get: ({ params }) => one(ledger.find([params.id])),
       events: ({ headers, params }) =>
-        following.follow({ orderId: params.id, version: Number(headers["last-event-id"] ?? 0) })
+        Effect.tap(following.follow({ orderId: params.id, version: Number(headers["last-event-id"] ?? 0) }), unbuffered)
     })
   })
+)
+
+/** Proxies on the way would keep what they have until there is more of it. */
+const unbuffered = HttpEffect.appendPreResponseHandler((_request, response) =>
+  Effect.succeed(HttpServerResponse.setHeaders(response, { "cache-control": "no-cache", "x-accel-buffering": "no" }))
 )
 
 /** The services that edge asks. */

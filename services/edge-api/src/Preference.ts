@@ -12,10 +12,13 @@ import type { Placed } from "./Checkout.ts"
 import type { Following } from "./Following.ts"
 
 const longestWaitSeconds = 30
+const isWait = /^wait\s*=\s*"?([0-9]{1,9})"?$/iu
 
 /** None where nothing is said of it, or nothing that can be understood: a preference is never an error. */
 const waitIn = (prefer: string | undefined): number | undefined => {
-  const [, seconds] = /(?:^|[,;\s])wait\s*=\s*"?([0-9]{1,9})"?(?:$|[,;\s])/iu.exec(prefer ?? "") ?? []
+  // Preferences are separated by commas; what comes behind a semicolon belongs to the one before it.
+  const preferences = (prefer ?? "").split(",").map((preference) => preference.split(";")[0]?.trim() ?? "")
+  const [, seconds] = preferences.map((preference) => isWait.exec(preference)).find((found) => found !== null) ?? []
   return seconds === undefined ? undefined : Math.min(Number(seconds), longestWaitSeconds)
 }
 
