@@ -88,8 +88,12 @@ export class Following extends Context.Service<
           at: { ...after, version: seen?.version ?? 0 },
           status: seen?.status ?? "AWAITING_AUTHORIZATION"
         }
+        // Until there is something to send, not even the answer's head goes out.
+        const endsOrTells = isFinal(start.status) || states.some(({ version }) => version > start.at.version)
+        const first = endsOrTells ? Stream.empty : Stream.make(heartbeat(yield* DateTime.now))
+        const events = Stream.concat(first, Stream.paginate(start, step)).pipe(Stream.ensuring(leave))
         // Entered when it is read for the first time: a reader that has gone by then would never leave.
-        return Stream.unwrap(Effect.as(enter, Stream.paginate(start, step).pipe(Stream.ensuring(leave))))
+        return Stream.unwrap(Effect.as(enter, events))
       })
 
       const wait = Effect.fnUntraced(function* (orderId: OrderId): Effect.fn.Return<Option.Option<LedgerOrder>> {

@@ -2,6 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 
 import { accountOf, get, idOf, layer as counter, newProduct, place } from "./fixtures/Counter.ts"
+import { open } from "./fixtures/Streams.ts"
 
 layer(counter(), { excludeTestServices: true })("placing an order", (it) => {
   it.effect("answers when its payment is authorized, and tells where to look for it", () =>
@@ -30,6 +31,17 @@ layer(counter(), { excludeTestServices: true })("placing an order", (it) => {
         order.states.map(({ status }) => status),
         ["AWAITING_AUTHORIZATION", "AUTHORIZED"]
       )
+    })
+  )
+
+  it.effect("is told of at once to whoever follows it, also when there is nothing new to tell", () =>
+    Effect.gen(function* () {
+      const mouse = yield* newProduct()
+      const id = idOf(yield* place("mouse-2", { items: [{ product_id: mouse, quantity: 1 }] }))
+      // The next heartbeat would come after fifteen seconds.
+      const { headers, status } = yield* Effect.timeout(open(id, { "last-event-id": "2" }), "8 seconds")
+      assert.strictEqual(status, 200)
+      assert.containSubset(headers, { "cache-control": "no-cache", "x-accel-buffering": "no" })
     })
   )
 })
