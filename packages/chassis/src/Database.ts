@@ -3,8 +3,10 @@
  *
  * Role, schema and time limits come with the role (see `Provision.ts`), so that no connection can be without them.
  */
+import { Announcements } from "@ecommerce/outbox/Announcements"
+import { CurrentTransaction, type Transaction } from "@ecommerce/outbox/Outbox"
 import { PgClient } from "@effect/sql-pg"
-import { Cause, Effect, Layer, Predicate, type Redacted, Schema, String } from "effect"
+import { Cause, Effect, Layer, Option, Predicate, type Redacted, Schema, String } from "effect"
 import { type SqlClient, SqlError } from "effect/sql"
 
 import * as Settings from "./Settings.ts"
@@ -51,21 +53,36 @@ const lostConnectionsAsErrors = <E>(cause: Cause.Cause<E>): Effect.Effect<never,
   )
 }
 
-const harden = (client: PgClient.PgClient): PgClient.PgClient => {
-  const original = client.withTransaction
-  const withTransaction: SqlClient.SqlClient["withTransaction"] = (effect) =>
-    Effect.catchCause(original(effect), lostConnectionsAsErrors)
-  return Object.assign(client, { withTransaction })
-}
+const harden =
+  (committed: (xid: bigint) => void) =>
+  (client: PgClient.PgClient): PgClient.PgClient => {
+    const original = client.withTransaction
+    const withTransaction: SqlClient.SqlClient["withTransaction"] = (effect) =>
+      Effect.flatMap(CurrentTransaction, (outer) => {
+        // One within another commits with that one.
+        const transaction: Transaction = outer ?? { xid: undefined }
+        return Effect.provideService(effect, CurrentTransaction, transaction).pipe(
+          original,
+          Effect.catchCause(lostConnectionsAsErrors),
+          Effect.tap(() => {
+            if (outer === undefined && transaction.xid !== undefined) committed(transaction.xid)
+            return Effect.void
+          })
+        )
+      })
+    return Object.assign(client, { withTransaction })
+  }
 
 export interface Options {
   readonly url: Redacted.Redacted<string>
   readonly applicationName: string
   readonly maxConnections: number
+  /** Told of every transaction that has appended events, when it is committed. */
+  readonly committed?: (xid: bigint) => void
 }
 
 /** Names are snake_case in SQL and camelCase in code; this is the one place that turns them round. */
-export const make = (options: Options) =>
+export const make = ({ committed = () => {}, ...options }: Options) =>
   PgClient.make({
     ...options,
     transformQueryNames: String.camelToSnake,
@@ -73,7 +90,7 @@ export const make = (options: Options) =>
     transformJson: false,
     connectTimeout: "5 seconds",
     multiplex: true
-  }).pipe(Effect.map(harden))
+  }).pipe(Effect.map(harden(committed)))
 
 export const layerFrom = (options: Options) => PgClient.layerFrom(make(options))
 
@@ -89,8 +106,11 @@ export const layer = (name: string) =>
     Effect.gen(function* () {
       const url = yield* Settings.serviceDatabaseUrl(name).read
       const maxConnections = yield* Settings.databasePoolSize.read
+      // A program that only looks at the data has nobody to tell.
+      const announcements = yield* Effect.serviceOption(Announcements)
+      const committed = Option.match(announcements, { onNone: () => () => {}, onSome: (some) => some.committed })
       // The pool opens connections when they are needed: a database that is away does not keep a service from starting.
-      return Layer.orDie(layerFrom({ url, applicationName: name, maxConnections }))
+      return Layer.orDie(layerFrom({ url, applicationName: name, maxConnections, committed }))
     })
   )
 

@@ -14,6 +14,12 @@ import { HttpServerRequest, HttpServerResponse } from "effect/http"
 
 import * as Settings from "./Settings.ts"
 
+const requestsAtOnce = Settings.count(
+  "REQUESTS_AT_ONCE",
+  512,
+  "How many requests one service process takes on at once; more are answered with 503."
+)
+
 type Request = HttpServerRequest.HttpServerRequest
 type Response = HttpServerResponse.HttpServerResponse
 
@@ -31,7 +37,7 @@ export class Gate extends Context.Service<
 >()("@ecommerce/chassis/Gate") {
   static readonly layer = Layer.effect(
     Gate,
-    Effect.map(Settings.requestsAtOnce.read, (most) => {
+    Effect.map(requestsAtOnce.read, (most) => {
       let inside = 0
       const stepIn = Effect.sync(() => {
         inside += 1

@@ -8,14 +8,7 @@ import { createServer } from "node:http"
 import type { Place } from "@ecommerce/protocol/Place"
 import { NodeHttpServer } from "@effect/platform-node"
 import { ByteSize, Duration, Effect, Layer, Predicate } from "effect"
-import {
-  HttpIncomingMessage,
-  HttpMiddleware,
-  HttpRouter,
-  HttpServer,
-  HttpServerRespondable,
-  HttpServerResponse
-} from "effect/http"
+import { HttpIncomingMessage, HttpRouter, HttpServer, HttpServerRespondable, HttpServerResponse } from "effect/http"
 import { type HttpApi, HttpApiBuilder, type HttpApiGroup, HttpApiScalar } from "effect/http-api"
 
 import { Gate } from "./Gate.ts"
@@ -24,6 +17,13 @@ import * as HttpProblems from "./HttpProblems.ts"
 import * as Settings from "./Settings.ts"
 import { StartupError } from "./StartupError.ts"
 import { Stopping } from "./Stopping.ts"
+import * as TrustedProxies from "./TrustedProxies.ts"
+
+const idleTimeout = Settings.duration(
+  "IDLE_TIMEOUT",
+  "60 seconds",
+  "After how long without a byte in either direction a connection that waits for an answer is cut."
+)
 
 /** The routes of an API: the service's own endpoints, `/docs`, `/openapi.json` and the health endpoints. */
 export const routes = <Id extends string, Groups extends HttpApiGroup.Constraint>(api: HttpApi.HttpApi<Id, Groups>) =>
@@ -56,13 +56,12 @@ export const serve = <E, R>(place: Place, routes: Layer.Layer<never, E, R>) =>
       const host = yield* Settings.host.read
       const port = yield* Settings.servicePort(place).read
       const { guard: middleware } = yield* Gate
-      const trustedProxies = yield* Settings.trustedProxies.read
-      const idleTimeout = yield* Settings.idleTimeout.read
+      const silence = yield* idleTimeout.read
       const gracefulShutdownTimeout = yield* Settings.shutdownTimeout.read
       const server = Effect.gen(function* () {
         const node = createNodeServer()
         // A reader that takes nothing more of its answer is cut off too: Node sees whether bytes still leave.
-        node.timeout = Duration.toMillis(idleTimeout)
+        node.timeout = Duration.toMillis(silence)
         const server = yield* NodeHttpServer.make(() => node, { host, port, gracefulShutdownTimeout })
         // Runs when the time to finish is over: what is still open then would keep the process for ever.
         yield* Effect.addFinalizer(() => Effect.sync(() => node.closeAllConnections()))
@@ -72,13 +71,9 @@ export const serve = <E, R>(place: Place, routes: Layer.Layer<never, E, R>) =>
           ({ cause }) => new StartupError({ message: cannotListen(Settings.servicePort(place).key, host, port, cause) })
         )
       )
-      // Whoever asks through a proxy that we trust is known by the address that it vouches for.
-      const behindProxies = HttpRouter.use((router) =>
-        router.addGlobalMiddleware(HttpMiddleware.xForwardedHeaders({ trustedProxies }))
-      )
       return Stopping.layerSignal.pipe(
         Layer.provideMerge(
-          HttpRouter.serve(Layer.merge(routes, behindProxies), {
+          HttpRouter.serve(Layer.merge(routes, TrustedProxies.layer), {
             routerConfig: HttpProblems.routerConfig,
             middleware,
             disableLogger: true,

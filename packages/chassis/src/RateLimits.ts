@@ -20,6 +20,12 @@ export interface Budget {
   readonly resetSeconds: number
 }
 
+export const rateLimit = Settings.count(
+  "RATE_LIMIT",
+  6000,
+  "How many requests a minute one client may send to one process, where anybody may ask."
+)
+
 const window = 60_000
 
 /**
@@ -60,7 +66,7 @@ export const makeBudgets = (limit: number) => {
 export const layer = Layer.effect(
   RateLimit,
   Effect.gen(function* () {
-    const limit = yield* Settings.rateLimit.read
+    const limit = yield* rateLimit.read
     const spend = makeBudgets(limit)
     return RateLimit.of((answer) =>
       Effect.gen(function* () {

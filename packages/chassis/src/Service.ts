@@ -5,6 +5,8 @@
  * a start and an end that behave.
  */
 import { Admission } from "@ecommerce/commands/Admission"
+import { Announcements } from "@ecommerce/outbox/Announcements"
+import type { Feed } from "@ecommerce/outbox/Feed"
 import type { Place } from "@ecommerce/protocol/Place"
 import { Validation } from "@ecommerce/protocol/Validation"
 import { NodeHttpServer } from "@effect/platform-node"
@@ -12,6 +14,7 @@ import { Effect, Layer } from "effect"
 import type { HttpRouter } from "effect/http"
 
 import * as Database from "./Database.ts"
+import * as Feeds from "./Feeds.ts"
 import { Gate } from "./Gate.ts"
 import { Health } from "./Health.ts"
 import * as Http from "./Http.ts"
@@ -33,6 +36,7 @@ export type Provided =
   | Layer.Success<typeof RateLimits.layer>
   | Admission
   | Stopping
+  | Feed
   | Gate
   | Layer.Success<typeof NodeHttpServer.layerHttpServices>
   | Health
@@ -46,8 +50,10 @@ export interface Definition<E> {
 
 /** The running service, without its settings, so that tests can give it others. */
 export const layer = <E>({ place, routes }: Definition<E>) =>
-  Http.serve(place, Layer.merge(routes, Readiness.layer(place.name))).pipe(
+  Http.serve(place, Layer.mergeAll(routes, Readiness.layer(place.name), Feeds.layerWorkers)).pipe(
+    Layer.provide(Feeds.layer(place.name)),
     Layer.provide([Database.layer(place.name), Health.layer, Stopping.layer, Gate.layer]),
+    Layer.provide(Announcements.layer),
     Layer.provide([Validation.layer, ServiceTokens.layer, RateLimits.layer, admission]),
     Layer.provide([Telemetry.layer(place.name), NodeHttpServer.layerHttpServices]),
     Layer.provide(Logs.layer(place.name))

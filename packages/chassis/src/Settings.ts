@@ -9,19 +9,7 @@ import { fileURLToPath } from "node:url"
 
 import type { Place } from "@ecommerce/protocol/Place"
 import { NodeFileSystem } from "@effect/platform-node"
-import {
-  Config,
-  ConfigProvider,
-  Duration,
-  Effect,
-  FileSystem,
-  Layer,
-  Redacted,
-  Result,
-  Schema,
-  SchemaGetter
-} from "effect"
-import { IpNetwork } from "effect/net"
+import { Config, ConfigProvider, Duration, Effect, FileSystem, Layer, Redacted, Schema, SchemaGetter } from "effect"
 
 import { StartupError } from "./StartupError.ts"
 
@@ -120,41 +108,6 @@ export const commandsAtOnce = count(
   "COMMANDS_AT_ONCE",
   64,
   "How many batches of commands one service process takes on at once; more are answered with 503."
-)
-
-export const requestsAtOnce = count(
-  "REQUESTS_AT_ONCE",
-  512,
-  "How many requests one service process takes on at once; more are answered with 503."
-)
-
-export const rateLimit = count(
-  "RATE_LIMIT",
-  6000,
-  "How many requests a minute one client may send to one process, where anybody may ask."
-)
-
-/** Which proxies may say on whose behalf they ask; from nobody else is `X-Forwarded-For` believed. */
-export const trustedProxies = setting({
-  key: "TRUSTED_PROXIES",
-  about: "The networks of the proxies in front of the services, whose X-Forwarded-For is believed.",
-  expected: 'networks separated by commas, such as "10.0.0.0/8,192.0.2.7", or "none"',
-  fallback: "none",
-  config: (key) =>
-    Config.schema(Networks, key).pipe(Config.map((text) => Result.getOrThrow(Result.all(networksIn(text)))))
-})
-
-const networksIn = (text: string) =>
-  text === "none" ? [] : text.split(",").map((network) => IpNetwork.fromString(withPrefix(network.trim())))
-/** An address alone is a network of one. */
-const withPrefix = (network: string) =>
-  network.includes("/") ? network : `${network}/${network.includes(":") ? "128" : "32"}`
-const Networks = Schema.String.check(Schema.makeFilter((text: string) => networksIn(text).every(Result.isSuccess)))
-
-export const idleTimeout = duration(
-  "IDLE_TIMEOUT",
-  "60 seconds",
-  "After how long without a byte in either direction a connection that waits for an answer is cut."
 )
 
 export const idempotencyKeep = setting({

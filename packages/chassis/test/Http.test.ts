@@ -239,7 +239,7 @@ layer(TestService.layer(definition, settings).pipe(Layer.provideMerge(TestDataba
       const { administrator } = yield* TestDatabase
       const ready = yield* answerTo(HttpClientRequest.get("/health"))
       assert.strictEqual(ready.status, 200)
-      assert.deepStrictEqual(yield* ready.json, { status: "ready", checks: { database: "ok", migrations: "ok" } })
+      assert.containSubset(yield* ready.json, { status: "ready", checks: { database: "ok", migrations: "ok" } })
 
       yield* administrator`DELETE FROM inventory.schema_migrations`
       const unready = yield* answerTo(HttpClientRequest.get("/health/ready"))

@@ -1,4 +1,6 @@
+import { rateLimit } from "@ecommerce/chassis/RateLimits"
 import * as Settings from "@ecommerce/chassis/Settings"
+import { trustedProxies } from "@ecommerce/chassis/TrustedProxies"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Path, Redacted } from "effect"
@@ -50,10 +52,10 @@ describe("a setting", () => {
     [Settings.logLevel, "loud", "LOG_LEVEL is wrong: expected Trace, Debug, Info"],
     [Settings.shutdownTimeout, "soon", "SHUTDOWN_TIMEOUT is wrong: expected a duration"],
     [Settings.databasePoolSize, "0", "DATABASE_POOL_SIZE is wrong: expected a whole number above 0"],
-    [Settings.rateLimit, "none", "RATE_LIMIT is wrong: expected a whole number above 0"],
-    [Settings.trustedProxies, "10.0.0.0/33", "TRUSTED_PROXIES is wrong: expected networks separated by commas"],
-    [Settings.trustedProxies, "10.0.0.0/8,proxy", "TRUSTED_PROXIES is wrong: expected networks separated by commas"],
-    [Settings.trustedProxies, "all", 'TRUSTED_PROXIES is wrong: expected networks separated by commas, such as "10.'],
+    [rateLimit, "none", "RATE_LIMIT is wrong: expected a whole number above 0"],
+    [trustedProxies, "10.0.0.0/33", "TRUSTED_PROXIES is wrong: expected networks separated by commas"],
+    [trustedProxies, "10.0.0.0/8,proxy", "TRUSTED_PROXIES is wrong: expected networks separated by commas"],
+    [trustedProxies, "all", 'TRUSTED_PROXIES is wrong: expected networks separated by commas, such as "10.'],
     [Settings.databaseUrl, "mysql://x", "DATABASE_URL is wrong: expected a PostgreSQL URL"],
     [Settings.serviceTokens, "short", "SERVICE_TOKEN is wrong: expected one or more tokens of at least 16 characters"],
     [Settings.serviceTokens, "", "SERVICE_TOKEN is missing: expected one or more tokens"]

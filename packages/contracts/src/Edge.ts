@@ -1,6 +1,7 @@
 /**
  * What edge offers to customers: placing orders, and seeing what becomes of them.
  */
+import { feedGroup } from "@ecommerce/outbox/FeedEndpoint"
 import type { Place } from "@ecommerce/protocol/Place"
 import { strictParsing, Validation } from "@ecommerce/protocol/Validation"
 import { HttpApi, OpenApi } from "effect/http-api"
@@ -13,6 +14,7 @@ export const edge: Place = { name: "edge-api", port: 3000 }
 export class EdgeApi extends HttpApi.make("edge")
   .add(checkoutGroup)
   .add(ledgerGroup)
+  .add(feedGroup)
   .middleware(Validation)
   .annotateMerge(strictParsing)
   .annotateMerge(

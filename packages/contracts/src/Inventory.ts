@@ -2,6 +2,8 @@
  * What inventory offers: the catalogue of products, their stock, and a look at reservations.
  */
 import * as CommandClient from "@ecommerce/commands/CommandClient"
+import * as Consumer from "@ecommerce/outbox/Consumer"
+import { feedGroup } from "@ecommerce/outbox/FeedEndpoint"
 import type { Place } from "@ecommerce/protocol/Place"
 import { strictParsing, Validation } from "@ecommerce/protocol/Validation"
 import { Context, Effect, Layer } from "effect"
@@ -20,6 +22,7 @@ export class InventoryApi extends HttpApi.make("inventory")
   .add(stockGroup)
   .add(reservationsGroup)
   .add(commandsGroup)
+  .add(feedGroup)
   .middleware(Validation)
   .annotateMerge(strictParsing)
   .annotateMerge(
@@ -30,8 +33,9 @@ export class InventoryApi extends HttpApi.make("inventory")
 export class InventoryClient extends Context.Service<InventoryClient>()("@ecommerce/contracts/InventoryClient", {
   make: Effect.fnUntraced(function* (server: CommandClient.Server) {
     const to = CommandClient.to(server)
+    const httpClient = yield* HttpClient.HttpClient
     const list = yield* HttpApiClient.endpoint(InventoryApi, {
-      httpClient: yield* HttpClient.HttpClient,
+      httpClient,
       baseUrl: server.url,
       group: "products",
       endpoint: "list"
@@ -40,7 +44,10 @@ export class InventoryClient extends Context.Service<InventoryClient>()("@ecomme
       reserveStock: yield* to(reserveStock),
       releaseStock: yield* to(releaseStock),
       /** Up to a hundred by their ids; those that do not exist are left out. */
-      findProducts: (ids: ReadonlyArray<ProductId>) => Effect.map(list({ query: { ids } }), ({ products }) => products)
+      findProducts: (ids: ReadonlyArray<ProductId>) => Effect.map(list({ query: { ids } }), ({ products }) => products),
+      /** What inventory tells, used once and in order: for tables of the service that asks. */
+      consume: <Delivery>(definition: Consumer.Definition<Delivery>) =>
+        Effect.provideService(Consumer.make(definition, server), HttpClient.HttpClient, httpClient)
     }
   })
 }) {

@@ -2,6 +2,7 @@
  * What the orders service offers: commands that bring an order through its life, and a look at orders.
  */
 import * as CommandClient from "@ecommerce/commands/CommandClient"
+import { feedGroup } from "@ecommerce/outbox/FeedEndpoint"
 import type { Place } from "@ecommerce/protocol/Place"
 import { strictParsing, Validation } from "@ecommerce/protocol/Validation"
 import { Context, Effect, Layer } from "effect"
@@ -15,6 +16,7 @@ export const orders: Place = { name: "orders", port: 3003 }
 export class OrdersApi extends HttpApi.make("orders")
   .add(ordersGroup)
   .add(commandsGroup)
+  .add(feedGroup)
   .middleware(Validation)
   .annotateMerge(strictParsing)
   .annotateMerge(

@@ -3,6 +3,7 @@
  * token.
  */
 import * as CommandClient from "@ecommerce/commands/CommandClient"
+import { feedGroup } from "@ecommerce/outbox/FeedEndpoint"
 import type { Place } from "@ecommerce/protocol/Place"
 import { strictParsing, Validation } from "@ecommerce/protocol/Validation"
 import { Context, Effect, Layer } from "effect"
@@ -16,6 +17,7 @@ export const payment: Place = { name: "payment", port: 3002 }
 export class PaymentApi extends HttpApi.make("payment")
   .add(paymentsGroup)
   .add(commandsGroup)
+  .add(feedGroup)
   .middleware(Validation)
   .annotateMerge(strictParsing)
   .annotateMerge(

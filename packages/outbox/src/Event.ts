@@ -4,7 +4,7 @@
  * Declared in the contracts with its type and the shape of its data, so that the service that appends it and those that
  * read it agree.
  */
-import { Schema } from "effect"
+import { Result, Schema } from "effect"
 
 /** An event as it goes into the outbox: its data encoded. */
 export interface NewEvent {
@@ -17,7 +17,26 @@ export interface NewEvent {
   readonly traceparent: string | null
 }
 
-export interface Event<Type extends string, Data extends Schema.Codec<unknown, unknown>> {
+/** An event as a reader has it. */
+export interface Delivered<Type extends string, Data> {
+  readonly type: Type
+  readonly subject: string
+  readonly version: number
+  readonly traceparent: string | null
+  readonly data: Data
+}
+
+/** What somebody wants to hear of: `productCreated.or(productUpdated)`. */
+export interface Reading<Delivery> {
+  readonly types: ReadonlySet<string>
+  /** For events of these types. */
+  readonly deliver: (event: NewEvent) => Result.Result<Delivery, Schema.SchemaError>
+  readonly or: <Other>(other: Reading<Other>) => Reading<Delivery | Other>
+}
+
+export interface Event<Type extends string, Data extends Schema.Codec<unknown, unknown>> extends Reading<
+  Delivered<Type, Data["Type"]>
+> {
   readonly type: Type
   readonly data: Data
   readonly of: (event: {
@@ -33,7 +52,9 @@ export const make = <const Type extends string, Data extends Schema.Codec<unknow
   type: Type,
   data: Data
 ): Event<Type, Data> => {
-  const encode = Schema.encodeUnknownSync(Schema.toCodecJson(data))
+  const codec = Schema.toCodecJson(data)
+  const encode = Schema.encodeUnknownSync(codec)
+  const decode = Schema.decodeUnknownResult(codec)
   return {
     type,
     data,
@@ -43,6 +64,18 @@ export const make = <const Type extends string, Data extends Schema.Codec<unknow
       version,
       data: encode(data),
       traceparent: traceparent ?? null
-    })
+    }),
+    ...reading(new Set([type]), ({ data: encoded, subject, traceparent, version }) =>
+      Result.map(decode(encoded), (decoded) => ({ type, subject, version, traceparent, data: decoded }))
+    )
   }
 }
+
+const reading = <Delivery>(types: ReadonlySet<string>, deliver: Reading<Delivery>["deliver"]): Reading<Delivery> => ({
+  types,
+  deliver,
+  or: <Other>(other: Reading<Other>) =>
+    reading<Delivery | Other>(new Set([...types, ...other.types]), (event) =>
+      types.has(event.type) ? deliver(event) : other.deliver(event)
+    )
+})

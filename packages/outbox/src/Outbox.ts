@@ -4,19 +4,30 @@
  * `append` runs in the caller's transaction, so that an event is there exactly if what it tells of has happened. The
  * table comes with `migrations/outbox.sql`, which each service's migrations include.
  */
-import { jsons, longs, texts } from "@ecommerce/sets/Sets"
+import { jsons, longs, rowsOf, texts } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
-import { Effect } from "effect"
+import { Context, Effect, Schema } from "effect"
 
 import type { NewEvent } from "./Event.ts"
+
+/** A transaction that is under way, and whether it has appended anything. */
+export interface Transaction {
+  xid: bigint | undefined
+}
+
+/** Set by whoever begins transactions and wants to know which of them have something to tell. */
+export const CurrentTransaction = Context.Reference<Transaction | undefined>("@ecommerce/outbox/CurrentTransaction", {
+  defaultValue: () => undefined
+})
 
 /** Appends the events in their order. */
 export const append = Effect.fn("Outbox.append")(function* (events: ReadonlyArray<NewEvent>) {
   if (events.length === 0) return
   const sql = yield* PgClient.PgClient
-  yield* sql`
-    INSERT INTO outbox (type, subject, version, data, traceparent)
-    SELECT type, subject, version, data, traceparent
+  const transaction = yield* CurrentTransaction
+  const [row] = yield* xidRows(sql`
+    WITH appended AS (INSERT INTO outbox (generation, type, subject, version, data, traceparent)
+    SELECT (SELECT generation FROM outbox_origin), type, subject, version, data, traceparent
     FROM unnest(
       ${texts(events.map((event) => event.type))},
       ${texts(events.map((event) => event.subject))},
@@ -24,5 +35,9 @@ export const append = Effect.fn("Outbox.append")(function* (events: ReadonlyArra
       ${jsons(events.map((event) => event.data))},
       ${texts(events.map((event) => event.traceparent))}
     ) WITH ORDINALITY AS input (type, subject, version, data, traceparent, place)
-    ORDER BY place`
+    ORDER BY place RETURNING xid)
+    SELECT xid::text AS xid FROM appended LIMIT 1`)
+  if (row !== undefined && transaction !== undefined) transaction.xid = BigInt(row.xid)
 })
+
+const xidRows = rowsOf(Schema.Struct({ xid: Schema.String }))

@@ -89,7 +89,7 @@ const isInTheWay = ({ reason }: SqlError.SqlError) =>
   reason._tag === "DeadlockError" || reason._tag === "SerializationError"
 
 /** PostgreSQL's own, or the driver's when it cannot even write the value down. */
-const isDataError = (error: SqlError.SqlError) =>
+export const isDataError = (error: SqlError.SqlError) =>
   /^2[23]/u.test(sqlStateOf(error)) || Predicate.isTagged(error.reason.cause, "PgTypesCodecError")
 
 const constraintOf = ({ reason: { cause } }: SqlError.SqlError) =>

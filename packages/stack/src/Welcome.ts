@@ -8,14 +8,21 @@ export interface Row {
   readonly state: string
 }
 
-export const table = (rows: ReadonlyArray<Row>): string => {
-  const cells = [["service", "url", "docs", "state"], ...rows.map((row) => [row.service, row.url, row.docs, row.state])]
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)))
-  const lines = cells.map((row) =>
-    `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("   ")}`.trimEnd()
+export const table = (rows: ReadonlyArray<Row>): string =>
+  columns(
+    ["service", "url", "docs", "state"],
+    rows.map(({ docs, service, state, url }) => [service, url, docs, state])
   )
+
+/** Cells below their headings, each as wide as it has to be. */
+export const columns = (headings: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+  const widths = headings.map((heading, column) =>
+    Math.max(heading.length, ...rows.map((row) => row[column]?.length ?? 0))
+  )
+  const lineOf = (cells: ReadonlyArray<string>) =>
+    `  ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("   ")}`.trimEnd()
   const rule = `  ${widths.map((width) => "─".repeat(width)).join("   ")}`
-  return [lines[0], rule, ...lines.slice(1)].join("\n")
+  return [lineOf(headings), rule, ...rows.map(lineOf)].join("\n")
 }
 
 export const firstSteps = (inventoryUrl: string, edgeUrl: string): string => `Try first:

@@ -8,6 +8,7 @@ import type { StartupError } from "@ecommerce/chassis/StartupError"
 import { edge, EdgeApi } from "@ecommerce/contracts/Edge"
 import { inventory, InventoryClient } from "@ecommerce/contracts/Inventory"
 import { payment, PaymentClient } from "@ecommerce/contracts/Payment"
+import { Feed } from "@ecommerce/outbox/Feed"
 import { headerName, tellToRetry } from "@ecommerce/protocol/Idempotency"
 import { defaultLimit } from "@ecommerce/protocol/Page"
 import { one } from "@ecommerce/sets/Sets"
@@ -21,6 +22,7 @@ import { Checkouts } from "./Checkouts.ts"
 import { Following } from "./Following.ts"
 import { Ledger } from "./Ledger.ts"
 import * as Preference from "./Preference.ts"
+import * as PriceFeed from "./PriceFeed.ts"
 import { Prices } from "./Prices.ts"
 import { Settlement } from "./Settlement.ts"
 import * as Sweeper from "./Sweeper.ts"
@@ -58,6 +60,10 @@ const ledger = HttpApiBuilder.group(
   })
 )
 
+const feed = HttpApiBuilder.group(EdgeApi, "feed", (handlers) =>
+  Effect.map(Feed, ({ read }) => handlers.handle("read", ({ query }) => read(query)))
+)
+
 /** Proxies on the way would keep what they have until there is more of it. */
 const unbuffered = HttpEffect.appendPreResponseHandler((_request, response) =>
   Effect.succeed(HttpServerResponse.setHeaders(response, { "cache-control": "no-cache", "x-accel-buffering": "no" }))
@@ -82,15 +88,15 @@ export const nouns = Layer.mergeAll(Checkout.layer, Following.layer).pipe(
   Layer.provideMerge(Settlement.layer),
   Layer.provideMerge(Layer.merge(Checkouts.layer, Prices.layer)),
   Layer.provideMerge(Layer.merge(Ledger.layer, Watch.layer)),
-  Layer.provide(neighbours)
+  Layer.provideMerge(neighbours)
 )
 
 /** The service as the chassis and the tests run it. */
 export const definition = {
   place: edge,
   routes: Http.routes(EdgeApi).pipe(
-    Layer.provide([checkout, ledger]),
-    Layer.merge(Layer.merge(Sweeper.layer, Watch.layerLookout)),
+    Layer.provide([checkout, ledger, feed]),
+    Layer.merge(Layer.mergeAll(Sweeper.layer, Watch.layerLookout, PriceFeed.layer)),
     Layer.provide(nouns)
   )
 } satisfies Service.Definition<StartupError>

@@ -1,9 +1,9 @@
 /**
  * What products cost, as far as edge knows: a copy of inventory's catalogue in edge's own tables.
  *
- * What is older than a few seconds, or not there, is asked of inventory, for all requests that miss something at once. What
- * inventory does not know is not remembered as unknown: it may be created the next moment. An older answer never replaces
- * a newer one.
+ * Inventory's feed keeps it up to date. What is older than a few seconds, or not there, is asked for, for all requests that
+ * miss something at once. What inventory does not know is not remembered as unknown: it may be created the next moment.
+ * What is older never replaces what is newer, whichever way it came.
  */
 import * as Database from "@ecommerce/chassis/Database"
 import * as Settings from "@ecommerce/chassis/Settings"
@@ -19,7 +19,8 @@ import type { Product } from "@ecommerce/contracts/Inventory/Products"
 import type { PricedLine } from "@ecommerce/contracts/Orders/Lifecycle"
 import { booleans, integers, longs, rowsOf, uuids } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
-import { Array as Arr, Context, Duration, Effect, Layer, Result, Schema } from "effect"
+import { Array as Arr, Clock, Context, Duration, Effect, Layer, Ref, Result, Schema } from "effect"
+import type { SqlError } from "effect/sql"
 
 import * as Batched from "./Batched.ts"
 
@@ -30,6 +31,10 @@ export class Prices extends Context.Service<
   {
     /** The lines with what they cost now. */
     readonly price: (lines: ReadonlyArray<RequestedLine>) => Effect.Effect<Lines, ProductNotSold | PricesUnavailable>
+    /** Takes over what inventory tells of products. It may be long ago: how old it is, it does not say. */
+    readonly learn: (products: ReadonlyArray<Product>) => Effect.Effect<void, SqlError.SqlError>
+    /** From now on this tells a moment up to which everything has been learnt, in milliseconds. */
+    readonly trust: (caughtUpAt: Effect.Effect<number>) => Effect.Effect<void>
   }
 >()("@ecommerce/edge-api/Prices") {
   static readonly layer = Layer.effect(
@@ -39,11 +44,20 @@ export class Prices extends Context.Service<
       const inventory = yield* InventoryClient
       const goodFor = Duration.toSeconds(yield* pricesGoodFor.read)
 
+      const caughtUpAt = yield* Ref.make(Effect.succeed(0))
+
+      const isUpToDate = Effect.gen(function* () {
+        const at = yield* Effect.flatten(Ref.get(caughtUpAt))
+        return (yield* Clock.currentTimeMillis) - at < goodFor * 1000
+      })
+
       const known = (ids: ReadonlyArray<ProductId>) =>
-        priceRows(sql`
-          SELECT product_id, price_cents, active FROM prices
-          WHERE product_id = ANY(${uuids(ids)})
-            AND known_at > clock_timestamp() - make_interval(secs => ${goodFor}::double precision)`)
+        Effect.flatMap(isUpToDate, (upToDate) =>
+          priceRows(sql`
+            SELECT product_id, price_cents, active FROM prices
+            WHERE product_id = ANY(${uuids(ids)})
+              AND (${upToDate} OR known_at > clock_timestamp() - make_interval(secs => ${goodFor}::double precision))`)
+        )
 
       const find = (ids: ReadonlyArray<ProductId>) =>
         priceRows(sql`SELECT product_id, price_cents, active FROM prices WHERE product_id = ANY(${uuids(ids)})`)
@@ -63,6 +77,10 @@ export class Prices extends Context.Service<
           price_cents = excluded.price_cents, active = excluded.active, version = excluded.version,
           known_at = greatest(prices.known_at, excluded.known_at)
         WHERE prices.version <= excluded.version`
+
+      const learn = Effect.fn("Prices.learn")(function* (products: ReadonlyArray<Product>) {
+        if (products.length > 0) yield* keep(newestOfEach(products), longAgo)
+      })
 
       const fetch = (ids: ReadonlyArray<ProductId>) =>
         Effect.forEach(Arr.chunksOf(ids, mostIds), (some) => inventory.findProducts(some), { concurrency: 4 }).pipe(
@@ -99,7 +117,7 @@ export class Prices extends Context.Service<
         return yield* priced(lines, (id) => here.get(id) ?? there.get(id))
       }, Database.dies)
 
-      return Prices.of({ price })
+      return Prices.of({ price, learn, trust: (moment) => Ref.set(caughtUpAt, moment) })
     })
   )
 }
@@ -109,6 +127,14 @@ const pricesGoodFor = Settings.duration(
   "5 seconds",
   "How old a copied price may be. An older one is asked for again."
 )
+
+/** In seconds. */
+const longAgo = 1e9
+
+/** One statement changes a row once: of several changes of a product the last one counts. */
+const newestOfEach = (products: ReadonlyArray<Product>) => [
+  ...new Map(products.toSorted((a, b) => a.version - b.version).map((product) => [product.id, product])).values()
+]
 
 /** As many as inventory answers at once. */
 const mostIds = 100

@@ -27,6 +27,7 @@ const inventory = Layer.succeed(
   InventoryClient.of({
     reserveStock: () => Effect.die("nobody asks for it"),
     releaseStock: () => Effect.die("nobody asks for it"),
+    consume: () => Effect.die("nobody asks for it"),
     findProducts: (ids) =>
       Effect.succeed(
         ids.map((id) => ({

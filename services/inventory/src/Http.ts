@@ -7,6 +7,7 @@ import type { StartupError } from "@ecommerce/chassis/StartupError"
 import * as CommandServer from "@ecommerce/commands/CommandServer"
 import { inventory, InventoryApi } from "@ecommerce/contracts/Inventory"
 import { releaseStock, reserveStock } from "@ecommerce/contracts/Inventory/Reservations"
+import { Feed } from "@ecommerce/outbox/Feed"
 import { headerName, respond, tellToRetry } from "@ecommerce/protocol/Idempotency"
 import { defaultLimit } from "@ecommerce/protocol/Page"
 import { one, successes } from "@ecommerce/sets/Sets"
@@ -74,6 +75,10 @@ const commands = HttpApiBuilder.group(
   })
 )
 
+const feed = HttpApiBuilder.group(InventoryApi, "feed", (handlers) =>
+  Effect.map(Feed, ({ read }) => handlers.handle("read", ({ query }) => read(query)))
+)
+
 /** The nouns of inventory, over a database. */
 export const nouns = Layer.mergeAll(Products.layer, Stock.layer, Reservations.layer).pipe(
   Layer.provideMerge(Layer.mergeAll(StockLedger.layer, IdempotencyKeys.layer))
@@ -83,7 +88,7 @@ export const nouns = Layer.mergeAll(Products.layer, Stock.layer, Reservations.la
 export const definition = {
   place: inventory,
   routes: Http.routes(InventoryApi).pipe(
-    Layer.provide([products, stock, reservations, commands]),
+    Layer.provide([products, stock, reservations, commands, feed]),
     Layer.merge(IdempotencyKeys.layerCleaner),
     Layer.provide(nouns)
   )

@@ -7,6 +7,7 @@ import type { StartupError } from "@ecommerce/chassis/StartupError"
 import * as CommandServer from "@ecommerce/commands/CommandServer"
 import { orders, OrdersApi } from "@ecommerce/contracts/Orders"
 import { cancelOrder, confirmOrder, createOrder } from "@ecommerce/contracts/Orders/Lifecycle"
+import { Feed } from "@ecommerce/outbox/Feed"
 import { defaultLimit } from "@ecommerce/protocol/Page"
 import { one } from "@ecommerce/sets/Sets"
 import { Effect, Layer } from "effect"
@@ -41,11 +42,15 @@ const commands = HttpApiBuilder.group(
   })
 )
 
+const feed = HttpApiBuilder.group(OrdersApi, "feed", (handlers) =>
+  Effect.map(Feed, ({ read }) => handlers.handle("read", ({ query }) => read(query)))
+)
+
 /** The nouns of orders, over a database. */
 export const nouns = Layer.merge(Lifecycle.layer, Orders.layer)
 
 /** The service as the chassis and the tests run it. */
 export const definition = {
   place: orders,
-  routes: Http.routes(OrdersApi).pipe(Layer.provide([records, commands]), Layer.provide(nouns))
+  routes: Http.routes(OrdersApi).pipe(Layer.provide([records, commands, feed]), Layer.provide(nouns))
 } satisfies Service.Definition<StartupError>

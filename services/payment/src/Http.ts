@@ -9,6 +9,7 @@ import * as CommandServer from "@ecommerce/commands/CommandServer"
 import { payment, PaymentApi } from "@ecommerce/contracts/Payment"
 import { authorizePayment, cancelPayment, capturePayment } from "@ecommerce/contracts/Payment/Commands"
 import { PaymentNotFound } from "@ecommerce/contracts/Payment/Payments"
+import { Feed } from "@ecommerce/outbox/Feed"
 import { Effect, Layer } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 
@@ -52,6 +53,10 @@ const commands = HttpApiBuilder.group(
   })
 )
 
+const feed = HttpApiBuilder.group(PaymentApi, "feed", (handlers) =>
+  Effect.map(Feed, ({ read }) => handlers.handle("read", ({ query }) => read(query)))
+)
+
 /** The nouns of payment, over a database and with the pretend processor behind its guard. */
 export const nouns = Layer.mergeAll(Payments.layer, Reconciliation.layer).pipe(
   Layer.provideMerge(Intentions.layer),
@@ -63,7 +68,7 @@ export const nouns = Layer.mergeAll(Payments.layer, Reconciliation.layer).pipe(
 export const definition = {
   place: payment,
   routes: Http.routes(PaymentApi).pipe(
-    Layer.provide([payments, commands]),
+    Layer.provide([payments, commands, feed]),
     Layer.merge(Reconciliation.layerWorkers),
     Layer.provide(nouns)
   )

@@ -1,0 +1,101 @@
+/**
+ * What a service does for its feed besides answering: it remembers how far its consumers are, deletes what nobody needs any
+ * more, and says so when somebody falls behind. And the consumers that a service has itself.
+ *
+ * Whether the others are there makes no service unready: an absent consumer is no reason to take no more orders.
+ */
+import { Announcements } from "@ecommerce/outbox/Announcements"
+import type * as Consumer from "@ecommerce/outbox/Consumer"
+import { Feed } from "@ecommerce/outbox/Feed"
+import { DateTime, Duration, Effect, Layer, Metric } from "effect"
+
+import { Gate } from "./Gate.ts"
+import { Health } from "./Health.ts"
+import * as Settings from "./Settings.ts"
+import { Stopping } from "./Stopping.ts"
+import * as Worker from "./Worker.ts"
+
+const outboxKeep = Settings.duration(
+  "OUTBOX_KEEP",
+  "7 days",
+  "How long events are kept at the least; those that a known consumer has not read are kept however old they are."
+)
+
+const feedAlarmAfter = Settings.duration(
+  "FEED_ALARM_AFTER",
+  "30 seconds",
+  "How far behind a consumer may be before it is told of in the log."
+)
+
+/** The feed of the service with this name. */
+export const layer = (source: string) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const { aside } = yield* Gate
+      const { begun: stopping } = yield* Stopping
+      return Feed.layer({ source, aside, stopping })
+    })
+  )
+
+const lagSeconds = Metric.gauge("feed_lag_seconds", {
+  description: "The age of the oldest event that a consumer has not read."
+})
+
+/** What there is to do in the background. */
+export const layerWorkers = Layer.unwrap(
+  Effect.gen(function* () {
+    const feed = yield* Feed
+    const health = yield* Health
+    const age = yield* outboxKeep.read
+    const alarmAfter = Duration.toSeconds(yield* feedAlarmAfter.read)
+
+    yield* health.register({
+      name: "feed",
+      run: Effect.map(
+        Effect.orElseSucceed(feed.lags, () => []),
+        (lags) =>
+          lags.map(({ consumer, seconds }) => `${consumer} is ${Math.round(seconds)} s behind`).join(", ") || "ok"
+      )
+    })
+
+    const look = Effect.gen(function* () {
+      const lags = yield* feed.lags
+      yield* Effect.forEach(lags, ({ consumer, seconds }) =>
+        Metric.update(Metric.withAttributes(lagSeconds, { consumer }), seconds)
+      )
+      const late = lags.filter(({ seconds }) => seconds > alarmAfter)
+      if (late.length === 0) return
+      const holder = yield* feed.holder
+      yield* Effect.logWarning(
+        `${late.map(({ consumer, seconds }) => `${consumer} is ${Math.round(seconds)} s behind`).join(", ")}. ${
+          holder === undefined
+            ? "No transaction holds the feed up."
+            : `The oldest transaction that writes is ${holder.who} (process ${holder.pid}), since ${DateTime.formatIso(holder.since)}.`
+        }`
+      )
+    })
+
+    // In portions, so that no transaction is long; until nothing is left to delete.
+    const trim = Effect.repeat(feed.trim(age), { until: (deleted) => deleted === 0 })
+
+    return Layer.mergeAll(
+      Worker.layer("feed places", feed.acknowledge, { every: "1 second" }),
+      Worker.layer("feed alarms", look, { every: "15 seconds" }),
+      Worker.layer("outbox trimming", Effect.asVoid(trim), { every: "1 minute" }),
+      Announcements.layerAcrossProcesses(feed.begin)
+    )
+  })
+)
+
+/** Runs a consumer for as long as the service lives, and tells of it in health. */
+export const layerConsumer = (consumer: Consumer.Consumer) =>
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      const health = yield* Health
+      yield* health.register({
+        name: `consumer ${consumer.name}`,
+        run: Effect.map(consumer.state, ({ trouble }) => trouble ?? "ok")
+      })
+      yield* Effect.forkScoped(consumer.run)
+    })
+  )

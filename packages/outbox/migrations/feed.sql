@@ -1,0 +1,61 @@
+-- What makes a log readable by others: which server it was written on, how far it was cut off, and who reads it.
+
+-- A restored dump and a promoted copy begin to count their transactions anew, or again. Each begins a generation of its own,
+-- numbered by the time at which it began, so that no two histories of one service share a number.
+CREATE TABLE outbox_origin (
+  is_only_one boolean PRIMARY KEY DEFAULT true CHECK (is_only_one),
+  generation integer NOT NULL CHECK (generation > 0),
+  system_identifier text NOT NULL,
+  timeline text NOT NULL,
+  -- The last row that was deleted: whoever has read less than this has missed something.
+  trimmed_generation integer NOT NULL DEFAULT 0,
+  trimmed_xid xid8 NOT NULL DEFAULT '0',
+  trimmed_seq bigint NOT NULL DEFAULT 0
+);
+
+INSERT INTO outbox_origin (generation, system_identifier, timeline)
+SELECT 1, system_identifier::text, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) FROM pg_control_system();
+
+CREATE FUNCTION outbox_generation() RETURNS integer LANGUAGE sql STABLE
+SET search_path FROM CURRENT
+RETURN (SELECT generation FROM outbox_origin);
+
+ALTER TABLE outbox ALTER COLUMN generation SET DEFAULT outbox_generation();
+
+-- Whoever reads, and how far it has told to have come.
+CREATE TABLE outbox_consumers (
+  name text PRIMARY KEY CHECK (name ~ '^[a-z0-9][a-z0-9._-]{0,99}$'),
+  generation integer NOT NULL,
+  xid xid8 NOT NULL,
+  seq bigint NOT NULL,
+  seen_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- The rows after a place, in order: only those before which nothing can be committed any more. By the index and no other way,
+-- whatever the statistics said when the plan was made: a reader of a long backlog must not sort what is left of it each time.
+CREATE FUNCTION outbox_after(after_generation integer, after_xid xid8, after_seq bigint, most integer)
+RETURNS SETOF outbox LANGUAGE sql STABLE
+SET search_path FROM CURRENT
+SET enable_bitmapscan = off
+SET enable_sort = off
+AS $$
+  SELECT * FROM outbox
+  WHERE (generation, xid, seq) > (after_generation, after_xid, after_seq)
+    AND (generation < outbox_generation() OR xid < pg_snapshot_xmin(pg_current_snapshot()))
+  ORDER BY generation, xid, seq
+  LIMIT most
+$$;
+
+-- Who keeps the feeds of the whole server from moving on: the oldest transaction that writes, in whichever database. Asked with
+-- the rights of whoever migrates, because a service sees nothing of others; what they do is not told, only who they are.
+CREATE FUNCTION outbox_holder() RETURNS TABLE (pid integer, who text, since timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog
+AS $$
+  SELECT * FROM (
+    SELECT pid, concat_ws(' ', usename, 'of', application_name, 'in', datname) AS who, xact_start AS since
+    FROM pg_stat_activity WHERE backend_xid IS NOT NULL
+    UNION ALL
+    SELECT NULL, concat_ws(' ', 'the prepared transaction', gid, 'of', owner, 'in', database), prepared FROM pg_prepared_xacts
+  ) AS holders ORDER BY since LIMIT 1
+$$;

@@ -1,0 +1,110 @@
+/**
+ * Word of what was committed, so that readers need not look again and again.
+ *
+ * Whoever commits events says so here, with the transaction's id; readers in this process are woken at once. Other processes
+ * hear of it by a NOTIFY with the highest id, sent afterwards and by itself: a transaction that notifies takes a lock on the
+ * whole database when it commits. A word may be lost; readers look from time to time anyhow.
+ */
+import { PgClient } from "@effect/sql-pg"
+import { Context, Effect, Latch, Layer, Queue, Schedule } from "effect"
+
+export class Announcements extends Context.Service<
+  Announcements,
+  {
+    /** A transaction with events was committed in this process. */
+    readonly committed: (xid: bigint) => void
+    /** … or in another one. */
+    readonly heard: (xid: bigint) => void
+    /** The newest that is known of, wherever it was. */
+    readonly newest: Effect.Effect<bigint>
+    /** Returns when there is a newer one than this. */
+    readonly newerThan: (xid: bigint) => Effect.Effect<void>
+    /** The newest of this process that has not been passed on; returns when there is one. */
+    readonly takeOwn: Effect.Effect<bigint>
+    /** Wakes everybody: something may have been missed. */
+    readonly rouse: Effect.Effect<void>
+  }
+>()("@ecommerce/outbox/Announcements") {
+  static readonly layer = Layer.sync(Announcements, () => {
+    let newest = 0n
+    let own = 0n
+    const hasOwn = Latch.makeUnsafe(false)
+    const readers = new Set<() => void>()
+
+    const wakeAll = () => {
+      const waiting = [...readers]
+      readers.clear()
+      for (const wake of waiting) wake()
+    }
+    const heard = (xid: bigint) => {
+      if (xid <= newest) return
+      newest = xid
+      wakeAll()
+    }
+    const committed = (xid: bigint) => {
+      if (xid > own) own = xid
+      hasOwn.openUnsafe()
+      heard(xid)
+    }
+    const newerThan = (xid: bigint) =>
+      Effect.callback<void>((resume) => {
+        const wake = () => resume(Effect.void)
+        if (newest > xid) return wake()
+        readers.add(wake)
+        return Effect.sync(() => void readers.delete(wake))
+      })
+    const takeOwn = Effect.andThen(
+      hasOwn.await,
+      Effect.sync(() => {
+        hasOwn.closeUnsafe()
+        return own
+      })
+    )
+    return Announcements.of({
+      committed,
+      heard,
+      newest: Effect.sync(() => newest),
+      newerThan,
+      takeOwn,
+      rouse: Effect.sync(wakeAll)
+    })
+  })
+
+  /**
+   * Passes word on to the other processes of the service, and hears theirs, for as long as the scope is open. Does this each
+   * time that the database is there again: it may be another one.
+   */
+  static readonly layerAcrossProcesses = <E>(onConnected: Effect.Effect<void, E>) =>
+    Layer.effectDiscard(
+      Effect.gen(function* () {
+        const sql = yield* PgClient.PgClient
+        const announcements = yield* Announcements
+
+        const tell = Effect.gen(function* () {
+          const xid = yield* announcements.takeOwn
+          yield* sql`SELECT pg_notify('outbox_' || current_schema(), ${String(xid)})`
+          // What is committed meanwhile goes with the next word.
+          yield* Effect.sleep("10 millis")
+        })
+
+        const listen = Effect.scoped(
+          Effect.gen(function* () {
+            const [row] = yield* sql<{ channel: string }>`SELECT 'outbox_' || current_schema() AS channel`
+            const words = yield* sql.listen(row?.channel ?? "outbox")
+            yield* onConnected
+            // Whatever was said while nobody listened was missed.
+            yield* announcements.rouse
+            yield* Effect.forever(
+              Effect.map(Queue.take(words), ({ payload }) => {
+                if (/^[0-9]{1,20}$/u.test(payload)) announcements.heard(BigInt(payload))
+              })
+            )
+          })
+        )
+
+        const again = Schedule.jittered(Schedule.spaced("500 millis"))
+        yield* Effect.forkScoped(Effect.forever(Effect.retry(Effect.sandbox(tell), again)))
+        yield* Effect.forkScoped(Effect.forever(Effect.retry(Effect.sandbox(listen), again)))
+      })
+    )
+}

@@ -1,0 +1,219 @@
+/**
+ * Using the events of another service, each exactly once, in their order.
+ *
+ * The cursor is this service's own. It is moved by compare-and-swap in the first statement of the transaction that holds what
+ * is made of the events: of two replicas with the same batch one commits, and the other throws its work away. What comes
+ * again after a crash finds the cursor moved, or nothing done.
+ *
+ * An event that cannot be used (it cannot be read, PostgreSQL will not store what is made of it, or the code fails on it) is
+ * found by halving and put aside with its error. Ten of them in a row pause the consumer: a bad deployment must not empty the
+ * feed. Whatever else goes wrong is tried again for ever.
+ */
+import { isDataError, sqlStateOf } from "@ecommerce/sets/Isolation"
+import { PgClient } from "@effect/sql-pg"
+import { Array as Arr, Cause, Clock, Effect, type Redacted, Ref, Result, Schedule, Schema } from "effect"
+import { HttpClient, HttpClientRequest } from "effect/http"
+import { SqlError } from "effect/sql"
+
+import type { Reading } from "./Event.ts"
+import { CloudEvent } from "./FeedEndpoint.ts"
+import * as FeedPlace from "./FeedPlace.ts"
+
+/** Where the feed is served. */
+export interface Source {
+  readonly url: string
+  readonly token: Redacted.Redacted<string>
+}
+
+export interface Definition<Delivery> {
+  /** Of this consumer among all: `edge-api.prices`. */
+  readonly name: string
+  /** What it wants to hear of; events of other types are passed over. */
+  readonly events: Reading<Delivery>
+  /** What is made of a batch, in the transaction that moves the cursor: a set, in the order of the feed. */
+  readonly apply: (events: ReadonlyArray<Delivery>) => Effect.Effect<void, SqlError.SqlError, PgClient.PgClient>
+  /** How many events are asked for at once. 500 unless told. */
+  readonly limit?: number
+  /** For how many seconds the producer may hold its answer back. 20 unless told. */
+  readonly waitSeconds?: number
+}
+
+export interface State {
+  /** In words, what keeps it from going on; nothing where all is well. */
+  readonly trouble: string | undefined
+  /** A moment at which it had read all that there was, in milliseconds of this process's clock; 0 for never. */
+  readonly caughtUpAt: number
+}
+
+export interface Consumer {
+  readonly name: string
+  readonly state: Effect.Effect<State>
+  /** Never returns. */
+  readonly run: Effect.Effect<never>
+}
+
+type Events = Arr.NonEmptyReadonlyArray<CloudEvent>
+
+/** How an attempt to use events went. `elsewhere`: the cursor was moved by another one, or the consumer is paused. */
+type Outcome = "used" | "elsewhere"
+
+export const make = Effect.fnUntraced(function* <Delivery>(definition: Definition<Delivery>, source: Source) {
+  const { apply, events: reading, limit = 500, name, waitSeconds = 20 } = definition
+  const sql = yield* PgClient.PgClient
+  const client = yield* HttpClient.HttpClient
+  const place = yield* FeedPlace.make(name)
+  const state = yield* Ref.make<State>({ trouble: undefined, caughtUpAt: 0 })
+
+  const inTransaction = <A, E>(work: Effect.Effect<A, E, PgClient.PgClient>) =>
+    sql.withTransaction(Effect.provideService(work, PgClient.PgClient, sql))
+
+  const fetch = Effect.fnUntraced(
+    function* (cursor: string | null) {
+      const request = HttpClientRequest.get(new URL("/feed", source.url)).pipe(
+        HttpClientRequest.bearerToken(source.token),
+        HttpClientRequest.setUrlParams({
+          consumer: name,
+          limit,
+          wait: waitSeconds,
+          ...(cursor === null ? {} : { after: cursor })
+        })
+      )
+      const response = yield* client.execute(request)
+      if (response.status === 200) return yield* Effect.flatMap(response.json, decodeBatch)
+      // Until its answer is read, a connection serves no other request.
+      yield* Effect.ignore(response.arrayBuffer)
+      return response.status === 410 ? undefined : yield* Effect.fail(`the feed answers with status ${response.status}`)
+    },
+    Effect.timeout(`${waitSeconds + 10} seconds`)
+  )
+
+  /** Of the events those that are asked for, read. */
+  const read = (events: ReadonlyArray<CloudEvent>) =>
+    Result.all(events.filter(({ type }) => reading.types.has(type)).map((event) => reading.deliver(newEventOf(event))))
+
+  const use = Effect.fnUntraced(function* (events: Events, from: string | null) {
+    const deliveries = yield* Effect.fromResult(read(events))
+    return yield* inTransaction(
+      Effect.gen(function* () {
+        const isOurs = yield* place.move(from, Arr.lastNonEmpty(events).cursor, deliveries.length > 0)
+        if (!isOurs) return "elsewhere" as const
+        if (deliveries.length > 0) yield* apply(deliveries)
+        return "used" as const
+      })
+    )
+  })
+
+  const bury = Effect.fnUntraced(function* (event: CloudEvent, from: string | null, cause: Cause.Cause<unknown>) {
+    const error = describe(cause)
+    const outcome = yield* inTransaction(
+      Effect.gen(function* () {
+        const isOurs = yield* place.move(from, event.cursor, false)
+        if (isOurs) yield* place.bury(event, error)
+        return isOurs ? ("used" as const) : ("elsewhere" as const)
+      })
+    )
+    if (outcome === "used") {
+      yield* Effect.logError(`${name} cannot use an event and puts it aside: ${error}`).pipe(
+        Effect.annotateLogs({ event: event.id, type: event.type, subject: event.subject })
+      )
+    }
+    return outcome
+  })
+
+  /** The halves one after the other, until what cannot be used is alone. */
+  const useInHalves = (events: Events, from: string | null): Effect.Effect<Outcome, SqlError.SqlError> =>
+    Effect.catchCause(use(events, from), (cause) => {
+      const infrastructure = infrastructureIn(cause)
+      if (infrastructure !== undefined) return infrastructure
+      const [first] = events
+      const [left, right] = Arr.splitAt(events, Math.ceil(events.length / 2))
+      if (!Arr.isReadonlyArrayNonEmpty(left) || !Arr.isReadonlyArrayNonEmpty(right)) return bury(first, from, cause)
+      return Effect.flatMap(useInHalves(left, from), (outcome) =>
+        outcome === "used" ? useInHalves(right, Arr.lastNonEmpty(left).cursor) : Effect.succeed(outcome)
+      )
+    })
+
+  const redrive = (letters: ReadonlyArray<FeedPlace.DeadLetter>): Effect.Effect<void, SqlError.SqlError> => {
+    const attempt = inTransaction(
+      Effect.gen(function* () {
+        // Another replica may have taken some of them.
+        const here = yield* place.takeOut(letters.map(({ id }) => id))
+        const mine = letters.filter(({ id }) => here.has(id))
+        const deliveries = yield* Effect.fromResult(read(mine.map(({ event }) => event)))
+        if (deliveries.length > 0) yield* apply(deliveries)
+      })
+    )
+    return Effect.catchCause(attempt, (cause) => {
+      const infrastructure = infrastructureIn(cause)
+      if (infrastructure !== undefined) return Effect.asVoid(infrastructure)
+      const [first, ...others] = letters
+      if (first === undefined) return Effect.void
+      if (others.length === 0) return Effect.asVoid(place.leave(first.id, describe(cause)))
+      const [left, right] = Arr.splitAt(letters, Math.ceil(letters.length / 2))
+      return Effect.andThen(redrive(left), redrive(right))
+    })
+  }
+
+  const tell = (trouble: string | undefined) => Ref.update(state, (before) => ({ ...before, trouble }))
+
+  const round = Effect.gen(function* () {
+    const here = yield* place.look
+    if (here === undefined) return yield* Effect.asVoid(place.enter)
+    if (here.isPaused) {
+      yield* tell("paused")
+      return yield* Effect.sleep("1 second")
+    }
+    if (here.hasRedrives) yield* Effect.flatMap(place.redrives, redrive)
+    const began = yield* Clock.currentTimeMillis
+    const events = yield* fetch(here.cursor)
+    if (events === undefined) {
+      yield* Effect.logError(`${name} has missed events: they were deleted before it had read them. It is paused.`)
+      return yield* Effect.asVoid(place.pause)
+    }
+    if (Arr.isReadonlyArrayNonEmpty(events)) yield* useInHalves(events, here.cursor)
+    yield* tell(undefined)
+    if (events.length < limit) yield* Ref.update(state, (before) => ({ ...before, caughtUpAt: began }))
+  })
+
+  const run = round.pipe(
+    Effect.sandbox,
+    Effect.tapError((cause) =>
+      Effect.andThen(
+        tell("does not get on"),
+        Effect.logWarning(`${name} does not get on and tries again: ${describe(cause)}`)
+      )
+    ),
+    Effect.retry(backoff),
+    // For the types: nobody retries that long.
+    Effect.ignore,
+    Effect.forever
+  )
+
+  return { name, state: Ref.get(state), run } satisfies Consumer
+})
+
+const backoff = Schedule.jittered(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]))
+
+const decodeBatch = Schema.decodeUnknownEffect(Schema.toCodecJson(Schema.Array(CloudEvent)))
+
+const newEventOf = ({ data, subject, traceparent, type, version }: CloudEvent) => ({
+  type,
+  subject,
+  version,
+  data,
+  traceparent: traceparent ?? null
+})
+
+/** What is nobody's fault and goes over, as an effect that fails with it; undefined where an event cannot be used. */
+const infrastructureIn = (cause: Cause.Cause<SqlError.SqlError | Schema.SchemaError>) => {
+  if (Cause.hasInterrupts(cause)) return Effect.interrupt
+  const error = Cause.squash(cause)
+  return SqlError.isSqlError(error) && !isDataError(error) ? Effect.fail(error) : undefined
+}
+
+/** Without the values that PostgreSQL would tell. */
+const describe = (cause: Cause.Cause<unknown>): string => {
+  const error = Cause.squash(cause)
+  if (SqlError.isSqlError(error)) return `PostgreSQL refuses it (${sqlStateOf(error)})`
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,42 @@
+/**
+ * A place in a feed: everything up to it has been read.
+ *
+ * Rows are ordered by generation (which server wrote them), transaction, and place in it. What is given away is opaque: it
+ * means something to the service alone that gave it.
+ */
+import { cursorOf } from "@ecommerce/protocol/Page"
+import { Schema, SchemaGetter } from "effect"
+
+export interface Position {
+  readonly generation: number
+  /** Transaction ids have 64 bits; as text they lose nothing. */
+  readonly xid: string
+  readonly seq: string
+}
+
+/** Before every row. */
+export const start: Position = { generation: 0, xid: "0", seq: "0" }
+
+const Place = Schema.String.check(Schema.isPattern(/^[0-9]{1,10}\.[0-9]{1,20}\.[0-9]{1,19}$/u, { expected: "a place" }))
+
+const toPosition = (place: string): Position => {
+  const [generation = "0", xid = "0", seq = "0"] = place.split(".")
+  return { generation: Number(generation), xid, seq }
+}
+
+export const idOf = ({ generation, seq, xid }: Position): string => `${generation}.${xid}.${seq}`
+
+/** As it travels. */
+export const Cursor = cursorOf(Place).pipe(
+  Schema.decodeTo(Schema.Struct({ generation: Schema.Int, xid: Schema.String, seq: Schema.String }), {
+    decode: SchemaGetter.transform(toPosition),
+    encode: SchemaGetter.transform(idOf)
+  })
+)
+
+/** Below 0 where the first comes first. */
+export const compare = (one: Position, other: Position): number =>
+  one.generation - other.generation || compareNumbers(one.xid, other.xid) || compareNumbers(one.seq, other.seq)
+
+const compareNumbers = (one: string, other: string) =>
+  Number(BigInt(one) > BigInt(other)) - Number(BigInt(one) < BigInt(other))

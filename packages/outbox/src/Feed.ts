@@ -1,0 +1,248 @@
+/**
+ * Reading a service's outbox in order, by others and for as long as they like.
+ *
+ * A row is given away only when nothing can be committed before it any more, so that no reader passes a row that comes
+ * late. How far each consumer has come is remembered, for its lag and for what may be deleted.
+ */
+import { integers, Long, rowsOf, texts } from "@ecommerce/sets/Sets"
+import { PgClient } from "@effect/sql-pg"
+import { Clock, Context, type DateTime, Duration, Effect, Layer, Schema } from "effect"
+import type { SqlError } from "effect/sql"
+
+import { Announcements } from "./Announcements.ts"
+import { compare, Cursor, idOf, type Position, start } from "./Cursor.ts"
+import { type CloudEvent, CursorGone, type FeedQuery } from "./FeedEndpoint.ts"
+
+export interface Options {
+  /** The service's name, of which its events tell. */
+  readonly source: string
+  /** Put around what waits for events. */
+  readonly aside: <A, E, R>(waiting: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Returns when nothing is to be waited for any more. */
+  readonly stopping: Effect.Effect<void>
+}
+
+/** How far a consumer is behind. */
+export interface Lag {
+  readonly consumer: string
+  /** The age of the oldest event that it has not read; 0 where it has read all. */
+  readonly seconds: number
+}
+
+/** A transaction that keeps every feed of the server from moving on. */
+export interface Holder {
+  readonly pid: number | null
+  readonly who: string
+  readonly since: DateTime.Utc
+}
+
+type Sql<A> = Effect.Effect<A, SqlError.SqlError>
+
+export class Feed extends Context.Service<
+  Feed,
+  {
+    readonly read: (query: FeedQuery) => Effect.Effect<ReadonlyArray<CloudEvent>, CursorGone>
+    readonly lags: Sql<ReadonlyArray<Lag>>
+    readonly holder: Sql<Holder | undefined>
+    /** Opens a new generation where the database is another one than before. */
+    readonly begin: Sql<void>
+    /** Writes down how far the consumers have come. */
+    readonly acknowledge: Sql<void>
+    /** Deletes a portion of what every consumer has read and what is older than this; answers how many. */
+    readonly trim: (age: Duration.Duration) => Sql<number>
+  }
+>()("@ecommerce/outbox/Feed") {
+  static readonly layer = ({ aside, source, stopping }: Options) =>
+    Layer.effect(
+      Feed,
+      Effect.gen(function* () {
+        const sql = yield* PgClient.PgClient
+        const announcements = yield* Announcements
+        const read = new Map<string, Position>()
+        const written = new Map<string, Position>()
+
+        const rowsAfter = ({ generation, seq, xid }: Position, most: number) =>
+          eventRows(sql`
+            SELECT generation, xid::text AS xid, seq::text AS seq, type, subject, version, data, traceparent, created_at
+            FROM outbox_after(${generation}, ${xid}::text::xid8, ${seq}::text::bigint, ${most})`)
+
+        /** Nothing at or before this can be committed any more. */
+        const isPast = (xid: bigint) =>
+          Effect.map(
+            sql`SELECT WHERE pg_snapshot_xmin(pg_current_snapshot()) > ${String(xid)}::text::xid8`,
+            (rows) => rows.length > 0
+          )
+
+        const isGone = ({ generation, seq, xid }: Position) =>
+          Effect.map(
+            sql`
+              SELECT FROM outbox_origin
+              WHERE (trimmed_generation, trimmed_xid, trimmed_seq) > (${generation}, ${xid}::text::xid8, ${seq}::text::bigint)`,
+            (rows) => rows.length > 0
+          )
+
+        const register = Effect.fnUntraced(function* (consumer: string, { generation, seq, xid }: Position) {
+          if (!written.has(consumer)) {
+            yield* sql`
+              INSERT INTO outbox_consumers (name, generation, xid, seq)
+              VALUES (${consumer}, ${generation}, ${xid}::text::xid8, ${seq}::text::bigint)
+              ON CONFLICT (name) DO NOTHING`
+            written.set(consumer, start)
+          }
+          const before = read.get(consumer) ?? start
+          if (compare({ generation, seq, xid }, before) > 0) read.set(consumer, { generation, seq, xid })
+        })
+
+        /** Until something was committed, or for a while. Right after that, the horizon may take a moment to pass it. */
+        const untilSomething = Effect.fnUntraced(function* (seen: bigint, until: number) {
+          const left = until - (yield* Clock.currentTimeMillis)
+          const word = yield* Effect.raceAllFirst([
+            Effect.as(announcements.newerThan(seen), "news" as const),
+            Effect.as(Effect.sleep(Math.min(left, lookEvery)), "nothing" as const),
+            Effect.as(stopping, "stopping" as const)
+          ])
+          if (word !== "news") return word
+          const newest = yield* announcements.newest
+          yield* Effect.repeat(Effect.delay(isPast(newest), "1 millis"), { until: (past) => past }).pipe(
+            Effect.timeoutOption(lookEvery)
+          )
+          return word
+        })
+
+        const readNow = Effect.fnUntraced(function* (after: Position | undefined, most: number) {
+          const rows = yield* rowsAfter(after ?? start, most)
+          // Asked afterwards: what was cut off meanwhile has been missed, too.
+          if (after !== undefined && (yield* isGone(after))) return yield* new CursorGone()
+          return rows.map((row) => eventOf(source, row))
+        })
+
+        const readSoon = (
+          after: Position | undefined,
+          most: number,
+          until: number
+        ): Effect.Effect<ReadonlyArray<CloudEvent>, CursorGone | SqlError.SqlError> =>
+          Effect.gen(function* () {
+            const seen = yield* announcements.newest
+            const events = yield* readNow(after, most)
+            if (events.length > 0 || (yield* Clock.currentTimeMillis) >= until) return events
+            const word = yield* aside(untilSomething(seen, until))
+            return word === "stopping" ? [] : yield* readSoon(after, most, until)
+          })
+
+        const readFeed = Effect.fn("Feed.read")(function* ({ after, consumer, limit = 500, wait = 0 }: FeedQuery) {
+          yield* Effect.orDie(register(consumer, after ?? start))
+          const until = (yield* Clock.currentTimeMillis) + wait * 1000
+          return yield* Effect.catchTag(readSoon(after, limit, until), "SqlError", Effect.die)
+        })
+
+        const begin = Effect.asVoid(sql`
+          UPDATE outbox_origin SET
+            generation = greatest(generation + 1, extract(epoch FROM clock_timestamp())::integer),
+            system_identifier = here.system_identifier, timeline = here.timeline
+          FROM (
+            SELECT system_identifier::text, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS timeline
+            FROM pg_control_system()
+          ) AS here
+          WHERE (outbox_origin.system_identifier, outbox_origin.timeline) <> (here.system_identifier, here.timeline)`)
+
+        const acknowledge = Effect.gen(function* () {
+          const news = [...read].filter(([consumer, position]) => compare(position, written.get(consumer) ?? start) > 0)
+          if (news.length === 0) return
+          const names = texts(news.map(([consumer]) => consumer))
+          yield* sql`
+            UPDATE outbox_consumers AS known SET
+              generation = input.generation, xid = input.xid::xid8, seq = input.seq::bigint, seen_at = clock_timestamp()
+            FROM unnest(
+              ${names},
+              ${integers(news.map(([, { generation }]) => generation))},
+              ${texts(news.map(([, { xid }]) => xid))},
+              ${texts(news.map(([, { seq }]) => seq))}
+            ) AS input (name, generation, xid, seq)
+            WHERE known.name = input.name AND known.name = ANY(${names})
+              AND (input.generation, input.xid::xid8, input.seq::bigint) > (known.generation, known.xid, known.seq)`
+          for (const [consumer, position] of news) written.set(consumer, position)
+        })
+
+        const lags = lagRows(sql`
+          SELECT name AS consumer, coalesce(extract(epoch FROM clock_timestamp() - next.created_at), 0)::float8 AS seconds
+          FROM outbox_consumers AS known LEFT JOIN LATERAL (
+            SELECT created_at FROM outbox
+            WHERE (outbox.generation, outbox.xid, outbox.seq) > (known.generation, known.xid, known.seq)
+            ORDER BY generation, xid, seq LIMIT 1
+          ) AS next ON true ORDER BY name`)
+
+        const holder = Effect.map(holderRows(sql`SELECT pid, who, since FROM outbox_holder()`), ([row]) => row)
+
+        const trimSome = Effect.fn("Feed.trim")(function* (age: Duration.Duration) {
+          // One process at a time; and whoever asks for a cursor sees what is cut off as soon as it is.
+          yield* sql`SELECT FROM outbox_origin FOR UPDATE`
+          const [last] = yield* positionRows(sql`
+            SELECT generation, xid::text AS xid, seq::text AS seq FROM outbox_after(0, '0', 0, ${portion}) AS head
+            WHERE created_at < clock_timestamp() - make_interval(secs => ${Duration.toSeconds(age)}::double precision)
+              AND NOT EXISTS (
+                SELECT FROM outbox_consumers AS known
+                WHERE (known.generation, known.xid, known.seq) < (head.generation, head.xid, head.seq))
+            ORDER BY generation DESC, xid DESC, seq DESC LIMIT 1`)
+          if (last === undefined) return 0
+          const { generation, seq, xid } = last
+          const [gone] = yield* countRows(sql`
+            WITH gone AS (
+              DELETE FROM outbox
+              WHERE (generation, xid, seq) <= (${generation}, ${xid}::text::xid8, ${seq}::text::bigint) RETURNING 1
+            ) SELECT count(*) AS count FROM gone`)
+          yield* sql`
+            UPDATE outbox_origin
+            SET trimmed_generation = ${generation}, trimmed_xid = ${xid}::text::xid8, trimmed_seq = ${seq}::text::bigint`
+          return gone?.count ?? 0
+        })
+
+        return Feed.of({
+          read: readFeed,
+          lags,
+          holder,
+          begin,
+          acknowledge,
+          trim: (age) => sql.withTransaction(trimSome(age))
+        })
+      })
+    )
+}
+
+/** Behind every word that may have been lost. */
+const lookEvery = 1000
+const portion = 5000
+
+const PositionRow = Schema.Struct({ generation: Schema.Int, xid: Schema.String, seq: Schema.String })
+const positionRows = rowsOf(PositionRow)
+
+const EventRow = Schema.Struct({
+  ...PositionRow.fields,
+  type: Schema.String,
+  subject: Schema.String,
+  version: Long,
+  data: Schema.Unknown,
+  traceparent: Schema.NullOr(Schema.String),
+  createdAt: Schema.DateTimeUtcFromDate
+})
+const eventRows = rowsOf(EventRow)
+const lagRows = rowsOf(Schema.Struct({ consumer: Schema.String, seconds: Schema.Number }))
+const holderRows = rowsOf(
+  Schema.Struct({ pid: Schema.NullOr(Schema.Int), who: Schema.String, since: Schema.DateTimeUtcFromDate })
+)
+const countRows = rowsOf(Schema.Struct({ count: Long }))
+
+const encodeCursor = Schema.encodeSync(Cursor)
+
+const eventOf = (source: string, row: typeof EventRow.Type): CloudEvent => ({
+  specversion: "1.0",
+  id: idOf(row),
+  source: `/${source}`,
+  type: row.type,
+  subject: row.subject,
+  time: row.createdAt,
+  datacontenttype: "application/json",
+  data: row.data,
+  version: row.version,
+  cursor: encodeCursor(row),
+  ...(row.traceparent === null ? {} : { traceparent: row.traceparent })
+})

@@ -1,0 +1,66 @@
+/**
+ * `GET /feed`: a service's events, as every service offers them to others.
+ *
+ * A batch of CloudEvents in their order. Each carries the cursor behind it: asking with the last one's acknowledges all of
+ * them, and answers what comes next. With `wait` the answer is held back until there is something.
+ */
+import { Problem } from "@ecommerce/protocol/Problem"
+import { ServiceToken } from "@ecommerce/protocol/ServiceToken"
+import { Schema } from "effect"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+
+import { Cursor } from "./Cursor.ts"
+
+export const CloudEvent = Schema.Struct({
+  specversion: Schema.Literal("1.0"),
+  /** The row's place in the outbox, unique in this service. */
+  id: Schema.String,
+  source: Schema.String,
+  type: Schema.String,
+  subject: Schema.String,
+  time: Schema.DateTimeUtc,
+  datacontenttype: Schema.Literal("application/json"),
+  data: Schema.Unknown,
+  version: Schema.Int.annotate({
+    description: "Of the subject: a reader applies only what is newer than what it has."
+  }),
+  cursor: Schema.String.annotate({ description: "Ask after this one for what comes next." }),
+  traceparent: Schema.optionalKey(Schema.String)
+}).annotate({ identifier: "CloudEvent" })
+export type CloudEvent = typeof CloudEvent.Type
+
+export const Batch = Schema.Array(CloudEvent).pipe(
+  HttpApiSchema.asJson({ contentType: "application/cloudevents-batch+json" })
+)
+
+/** Rows that this cursor has not read are gone: whoever asks has missed something, and must begin anew. */
+export class CursorGone extends Problem<CursorGone>()(
+  "CursorGone",
+  { code: "cursor_gone", status: 410, title: "What came after this cursor is not kept any more." },
+  {}
+) {}
+
+const between = (least: number, most: number) =>
+  Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: least, maximum: most }))
+
+export const ConsumerName = Schema.String.check(
+  Schema.isPattern(/^[a-z0-9][a-z0-9._-]{0,99}$/u, { expected: "a name such as edge-api.prices" })
+)
+
+export const FeedQuery = Schema.Struct({
+  consumer: ConsumerName,
+  after: Schema.optionalKey(Cursor),
+  limit: Schema.optionalKey(between(1, 1000)),
+  wait: Schema.optionalKey(between(0, 30))
+})
+export type FeedQuery = typeof FeedQuery.Type
+
+export const feedGroup = HttpApiGroup.make("feed")
+  .add(
+    HttpApiEndpoint.get("read", "/feed", { query: FeedQuery.fields, success: Batch, error: CursorGone }).annotate(
+      OpenApi.Description,
+      "What happened here, in order, after a cursor. Asking after it says that everything up to it has been used."
+    )
+  )
+  .middleware(ServiceToken)
+  .annotate(OpenApi.Description, "What happened to this service's data, for other services.")

@@ -1,0 +1,79 @@
+/**
+ * Where a consumer is in its feed, and what it could not use; in the tables of the service that it belongs to.
+ */
+import { jsons, Long, rowsOf, texts } from "@ecommerce/sets/Sets"
+import { PgClient } from "@effect/sql-pg"
+import { Effect, Schema } from "effect"
+
+import { CloudEvent } from "./FeedEndpoint.ts"
+
+/** So many events in a row that cannot be used are not the events' fault. */
+export const mostDeadInARow = 10
+
+export interface DeadLetter {
+  readonly id: number
+  readonly event: CloudEvent
+}
+
+export const make = Effect.fnUntraced(function* (consumer: string) {
+  const sql = yield* PgClient.PgClient
+
+  const enter = sql`INSERT INTO feed_cursors (consumer) VALUES (${consumer}) ON CONFLICT DO NOTHING`
+
+  const look = Effect.map(
+    placeRows(sql`
+      SELECT cursor, paused_at IS NOT NULL AS is_paused,
+        EXISTS (SELECT FROM dead_letters WHERE consumer = ${consumer} AND redrive_asked_at IS NOT NULL) AS has_redrives
+      FROM feed_cursors WHERE consumer = ${consumer}`),
+    ([place]) => place
+  )
+
+  /** False where somebody else has moved it, or has paused the consumer. */
+  const move = (from: string | null, to: string, hasUsedSome: boolean) =>
+    Effect.map(
+      sql`
+        UPDATE feed_cursors SET cursor = ${to}, moved_at = clock_timestamp(),
+          dead_in_a_row = CASE WHEN ${hasUsedSome} THEN 0 ELSE dead_in_a_row END
+        WHERE consumer = ${consumer} AND cursor IS NOT DISTINCT FROM ${from} AND paused_at IS NULL
+        RETURNING 1 AS moved`,
+      (rows) => rows.length > 0
+    )
+
+  const bury = (event: CloudEvent, error: string) => sql`
+    WITH buried AS (
+      INSERT INTO dead_letters (consumer, event_id, event, error)
+      SELECT ${consumer}, ${event.id}, event, ${error} FROM unnest(${jsons([encode(event)])}) AS input (event)
+      ON CONFLICT (consumer, event_id) DO NOTHING
+    )
+    UPDATE feed_cursors SET
+      dead_in_a_row = dead_in_a_row + 1,
+      paused_at = CASE WHEN dead_in_a_row + 1 >= ${mostDeadInARow} THEN clock_timestamp() END
+    WHERE consumer = ${consumer}`
+
+  const pause = sql`UPDATE feed_cursors SET paused_at = clock_timestamp() WHERE consumer = ${consumer}`
+
+  const redrives = letterRows(sql`
+    SELECT id, event FROM dead_letters WHERE consumer = ${consumer} AND redrive_asked_at IS NOT NULL
+    ORDER BY id LIMIT 100`)
+
+  /** Answers those that were there still. */
+  const takeOut = (ids: ReadonlyArray<number>) =>
+    Effect.map(
+      idRows(sql`
+        DELETE FROM dead_letters WHERE id = ANY(${texts(ids.map(String))}::bigint[]) RETURNING id`),
+      (rows) => new Set(rows.map(({ id }) => id))
+    )
+
+  const leave = (id: number, error: string) => sql`
+    UPDATE dead_letters SET redrive_asked_at = NULL, error = ${error}, died_at = clock_timestamp() WHERE id = ${id}`
+
+  return { enter, look, move, bury, pause, redrives, takeOut, leave }
+})
+
+const encode = Schema.encodeSync(Schema.toCodecJson(CloudEvent))
+
+const placeRows = rowsOf(
+  Schema.Struct({ cursor: Schema.NullOr(Schema.String), isPaused: Schema.Boolean, hasRedrives: Schema.Boolean })
+)
+const letterRows = rowsOf(Schema.Struct({ id: Long, event: Schema.toCodecJson(CloudEvent) }))
+const idRows = rowsOf(Schema.Struct({ id: Long }))

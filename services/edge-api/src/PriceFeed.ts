@@ -1,0 +1,25 @@
+/**
+ * Keeps the copy of prices up to date with inventory's feed.
+ */
+import * as Feeds from "@ecommerce/chassis/Feeds"
+import { InventoryClient } from "@ecommerce/contracts/Inventory"
+import { productCreated, productUpdated } from "@ecommerce/contracts/Inventory/Events"
+import { Effect, Layer } from "effect"
+
+import { Prices } from "./Prices.ts"
+
+export const layer = Layer.unwrap(
+  Effect.gen(function* () {
+    const prices = yield* Prices
+    const inventory = yield* InventoryClient
+    const consumer = yield* inventory.consume({
+      name: "edge-api.prices",
+      events: productCreated.or(productUpdated),
+      apply: (events) => prices.learn(events.map(({ data }) => data)),
+      // Well below the age up to which prices are good: an answer, also one without news, says that there was no other.
+      waitSeconds: 2
+    })
+    yield* prices.trust(Effect.map(consumer.state, ({ caughtUpAt }) => caughtUpAt))
+    return Feeds.layerConsumer(consumer)
+  })
+)
