@@ -19,7 +19,7 @@ import {
 } from "@ecommerce/contracts/Edge/Ledger"
 import type { OrderId } from "@ecommerce/contracts/Ids"
 import { one } from "@ecommerce/sets/Sets"
-import { Array as Arr, Context, DateTime, Duration, Effect, Layer, Option, Ref, Stream } from "effect"
+import { Array as Arr, Cause, Context, DateTime, Duration, Effect, Layer, Option, Ref, Stream } from "effect"
 
 import { type At, Ledger } from "./Ledger.ts"
 import { Watch } from "./Watch.ts"
@@ -79,6 +79,18 @@ export class Following extends Context.Service<
         return goOn(happened === "quiet" ? [heartbeat(yield* DateTime.now)] : [], { at, status })
       })
 
+      /** What is wrong here is none of the reader's business: it hears that we live, and the rest when it can be told. */
+      const stepOrWait = (place: Place) =>
+        Effect.catchCause(step(place), (cause) =>
+          Cause.hasInterrupts(cause)
+            ? Effect.failCause(cause)
+            : Effect.gen(function* () {
+                yield* Effect.logWarning("An order cannot be followed at the moment", cause)
+                const happened = yield* next(place.at, pauseInTrouble)
+                return happened === "stopping" ? theEnd : goOn([heartbeat(yield* DateTime.now)], place)
+              })
+        )
+
       const follow = Effect.fn("Following.follow")(function* (after: At) {
         const { states } = yield* one(ledger.find([after.orderId]))
         if (yield* isCrowded) return yield* new TooManyWatchers()
@@ -91,16 +103,26 @@ export class Following extends Context.Service<
         // Until there is something to send, not even the answer's head goes out.
         const endsOrTells = isFinal(start.status) || states.some(({ version }) => version > start.at.version)
         const first = endsOrTells ? Stream.empty : Stream.make(heartbeat(yield* DateTime.now))
-        const events = Stream.concat(first, Stream.paginate(start, step)).pipe(Stream.ensuring(leave))
+        const events = Stream.concat(first, Stream.paginate(start, stepOrWait)).pipe(Stream.ensuring(leave))
         // Entered when it is read for the first time: a reader that has gone by then would never leave.
         return Stream.unwrap(Effect.as(enter, events))
       })
 
+      const look = (orderId: OrderId) =>
+        Effect.catchCause(Effect.asSome(one(ledger.find([orderId]))), (cause) =>
+          Cause.hasInterrupts(cause)
+            ? Effect.interrupt
+            : Effect.as(
+                Effect.logWarning("An order cannot be followed at the moment", cause),
+                Option.none<LedgerOrder>()
+              )
+        )
+
       const wait = Effect.fnUntraced(function* (orderId: OrderId): Effect.fn.Return<Option.Option<LedgerOrder>> {
-        const order = yield* Effect.orDie(one(ledger.find([orderId])))
-        if (isTerminal(order.status)) return Option.some(order)
-        const version = order.states.at(-1)?.version ?? 0
-        const happened = yield* next({ orderId, version }, beat)
+        const order = yield* look(orderId)
+        if (Option.exists(order, ({ status }) => isTerminal(status))) return order
+        const version = Option.match(order, { onNone: () => 0, onSome: ({ states }) => states.at(-1)?.version ?? 0 })
+        const happened = yield* next({ orderId, version }, Option.isNone(order) ? pauseInTrouble : beat)
         return happened === "stopping" ? Option.none() : yield* wait(orderId)
       })
 
@@ -130,6 +152,8 @@ const heartbeatEvery = Settings.duration(
   "15 seconds",
   "How often a stream without news sends a heartbeat. Shorter than what proxies on the way take for silence."
 )
+
+const pauseInTrouble = Duration.seconds(1)
 
 /** A completed order may be cancelled right afterwards, and whoever still listens should hear of it. */
 const afterCompletion = Duration.seconds(5)
