@@ -6,11 +6,13 @@ import { HttpServerRespondable } from "effect/http"
 import { HttpApi, HttpApiMiddleware } from "effect/http-api"
 
 import {
+  BodyTooLarge,
   type FieldIssue,
   InternalError,
   NumberOutOfRange,
   Overloaded,
   Unavailable,
+  UnsupportedMediaType,
   ValidationFailed
 } from "./GeneralProblems.ts"
 import { headerName, MissingIdempotencyKey } from "./Idempotency.ts"
@@ -52,7 +54,15 @@ export const strictParsing = Context.make(HttpApi.ParseOptions, { errors: "all" 
  * know those problems too.
  */
 export class Validation extends HttpApiMiddleware.Service<Validation>()("@ecommerce/protocol/Validation", {
-  error: [ValidationFailed, NumberOutOfRange, InternalError, Unavailable, Overloaded]
+  error: [
+    ValidationFailed,
+    NumberOutOfRange,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    InternalError,
+    Unavailable,
+    Overloaded
+  ]
 }) {
   static readonly layer = HttpApiMiddleware.layerSchemaErrorTransform(Validation, (error) => {
     // Our own answer did not match its schema: a bug of ours, not of the caller's.

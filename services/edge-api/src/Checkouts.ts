@@ -157,7 +157,7 @@ export class Checkouts extends Context.Service<
         if (decided.length === 0) return []
         const ids = uuids(decided.map(({ order }) => order.orderId))
         yield* sql`
-          UPDATE checkouts SET status = input.status, body = input.body, token = NULL
+          UPDATE checkouts SET status = input.status, body = input.body, token = NULL, lease_until = clock_timestamp()
           FROM unnest(
             ${ids},
             ${integers(decided.map(({ status }) => status))},
@@ -191,12 +191,13 @@ export class Checkouts extends Context.Service<
         return new Set(mine)
       })
 
-      // Ids are made in the order of time.
+      // An answer's lease ended when it was given. It cannot be older than its id, and ids are made in the order of time.
       const forget = Effect.fn("Checkouts.forget")(function* (age: Duration.Duration) {
         const forgotten = yield* sql`
           DELETE FROM checkouts WHERE order_id = ANY(ARRAY(
             SELECT order_id FROM checkouts
             WHERE order_id < uuidv7(make_interval(secs => ${-Duration.toSeconds(age)}::double precision)) AND status IS NOT NULL
+              AND lease_until < clock_timestamp() - make_interval(secs => ${Duration.toSeconds(age)}::double precision)
             ORDER BY order_id LIMIT ${portion} FOR UPDATE SKIP LOCKED))
           RETURNING 1 AS forgotten`
         return forgotten.length

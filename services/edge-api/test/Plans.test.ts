@@ -122,7 +122,7 @@ const rows = [
     SELECT ${Plans.idOf("n")}, 1, ${Plans.idOf("n")}, 1, 100`,
   `order_states (order_id, version, status) SELECT ${Plans.idOf("n")}, 1, 'AWAITING_AUTHORIZATION'`,
   `checkouts (order_id, idempotency_key, digest, lease_until, status, body)
-    SELECT ${Plans.idOf("n")}, 'old-' || n, 'digest', now(), 202, '{}'`,
+    SELECT ${Plans.idOf("n")}, 'old-' || n, 'digest', now() - interval '2 days', 202, '{}'`,
   `prices (product_id, price_cents, active, version, known_at)
     SELECT ${Plans.idOf("n")}, 100, true, 1, now() - interval '1 hour'`
 ]

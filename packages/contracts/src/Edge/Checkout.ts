@@ -105,7 +105,12 @@ export const checkoutGroup = HttpApiGroup.make("checkout")
         Idempotency.IdempotencyKeyReused,
         Idempotency.RequestInProgress
       ]
-    }).annotate(OpenApi.Description, "Places an order, once for its key, and answers when its payment is authorized.")
+    }).annotate(
+      OpenApi.Description,
+      "Places an order, once for its key, and answers when its payment is authorized. `Location` tells where the order is, " +
+        "`Idempotent-Replayed` that this is the first answer again, `Preference-Applied` that it was waited, `Retry-After` " +
+        "when to come again, and `RateLimit-Limit`, `-Remaining` and `-Reset` how often one may."
+    )
   )
   .middleware(RateLimit)
   .annotate(OpenApi.Description, "Taking orders.")

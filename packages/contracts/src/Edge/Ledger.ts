@@ -123,7 +123,7 @@ export const ledgerGroup = HttpApiGroup.make("ledger")
       params: { id: OrderId },
       success: LedgerOrder,
       error: LedgerOrderNotFound
-    }),
+    }).annotate(OpenApi.Description, "An order: where it stands, when it came there, and why it failed if it did."),
     HttpApiEndpoint.get("events", "/orders/:id/events", {
       params: { id: OrderId },
       headers: { "last-event-id": Schema.optionalKey(Version) },
