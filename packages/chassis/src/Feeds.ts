@@ -47,6 +47,8 @@ export const layerWorkers = Layer.unwrap(
     const feed = yield* Feed
     const health = yield* Health
     const age = yield* outboxKeep.read
+    // Before anything is appended here, if the database is there; else as soon as it is.
+    yield* Effect.ignore(Effect.timeout(feed.begin, "5 seconds"))
     const alarmAfter = Duration.toSeconds(yield* feedAlarmAfter.read)
 
     yield* health.register({

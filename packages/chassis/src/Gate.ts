@@ -16,7 +16,7 @@ import * as Settings from "./Settings.ts"
 
 const requestsAtOnce = Settings.count(
   "REQUESTS_AT_ONCE",
-  512,
+  256,
   "How many requests one service process takes on at once; more are answered with 503."
 )
 
@@ -50,8 +50,11 @@ export class Gate extends Context.Service<
           Effect.flatMap(HttpServerRequest.HttpServerRequest, (request): Effect.Effect<A | Response, E, R> => {
             // Whoever watches over us has to hear that we are alive, above all now.
             if (inside >= most && !request.url.startsWith("/health")) return turnAway(request)
-            inside += 1
-            return Effect.ensuring(answer, stepOut)
+            return Effect.acquireUseRelease(
+              stepIn,
+              () => answer,
+              () => stepOut
+            )
           }),
         stepOut,
         stepIn,

@@ -19,7 +19,7 @@ import { StartupError } from "./StartupError.ts"
 import { Stopping } from "./Stopping.ts"
 import * as TrustedProxies from "./TrustedProxies.ts"
 
-const idleTimeout = Settings.duration(
+export const idleTimeout = Settings.duration(
   "IDLE_TIMEOUT",
   "60 seconds",
   "After how long without a byte in either direction a connection that waits for an answer is cut."
@@ -60,7 +60,7 @@ export const serve = <E, R>(place: Place, routes: Layer.Layer<never, E, R>) =>
       const gracefulShutdownTimeout = yield* Settings.shutdownTimeout.read
       const server = Effect.gen(function* () {
         const node = createNodeServer()
-        // A reader that takes nothing more of its answer is cut off too: Node sees whether bytes still leave.
+        // A reader that takes nothing of a long answer is cut off too: Node sees whether bytes still leave.
         node.timeout = Duration.toMillis(silence)
         const server = yield* NodeHttpServer.make(() => node, { host, port, gracefulShutdownTimeout })
         // Runs when the time to finish is over: what is still open then would keep the process for ever.

@@ -46,16 +46,31 @@ AS $$
   LIMIT most
 $$;
 
+-- Since when there is something that a reader at this place has not read, given to readers already or not.
+CREATE FUNCTION outbox_unread_since(after_generation integer, after_xid xid8, after_seq bigint)
+RETURNS timestamptz LANGUAGE sql STABLE
+SET search_path FROM CURRENT
+SET enable_bitmapscan = off
+SET enable_sort = off
+AS $$
+  SELECT created_at FROM outbox
+  WHERE (generation, xid, seq) > (after_generation, after_xid, after_seq)
+  ORDER BY generation, xid, seq
+  LIMIT 1
+$$;
+
 -- Who keeps the feeds of the whole server from moving on: the oldest transaction that writes, in whichever database. Asked with
 -- the rights of whoever migrates, because a service sees nothing of others; what they do is not told, only who they are.
 CREATE FUNCTION outbox_holder() RETURNS TABLE (pid integer, who text, since timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog
 AS $$
-  SELECT * FROM (
-    SELECT pid, concat_ws(' ', usename, 'of', application_name, 'in', datname) AS who, xact_start AS since
+  SELECT pid, who, since FROM (
+    SELECT pid, concat_ws(' ', usename, 'of', application_name, 'in', datname) AS who, xact_start AS since,
+      age(backend_xid) AS age
     FROM pg_stat_activity WHERE backend_xid IS NOT NULL
     UNION ALL
-    SELECT NULL, concat_ws(' ', 'the prepared transaction', gid, 'of', owner, 'in', database), prepared FROM pg_prepared_xacts
-  ) AS holders ORDER BY since LIMIT 1
+    SELECT NULL, concat_ws(' ', 'the prepared transaction', gid, 'of', owner, 'in', database), prepared, age(transaction)
+    FROM pg_prepared_xacts
+  ) AS holders ORDER BY age DESC LIMIT 1
 $$;

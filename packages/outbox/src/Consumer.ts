@@ -108,16 +108,18 @@ export const make = Effect.fnUntraced(function* <Delivery>(definition: Definitio
     const outcome = yield* inTransaction(
       Effect.gen(function* () {
         const isOurs = yield* place.move(from, event.cursor, false)
-        if (isOurs) yield* place.bury(event, error)
-        return isOurs ? ("used" as const) : ("elsewhere" as const)
+        if (!isOurs) return "elsewhere" as const
+        return (yield* place.bury(event, error)) ? ("paused" as const) : ("used" as const)
       })
     )
-    if (outcome === "used") {
+    if (outcome !== "elsewhere") {
       yield* Effect.logError(`${name} cannot use an event and puts it aside: ${error}`).pipe(
         Effect.annotateLogs({ event: event.id, type: event.type, subject: event.subject })
       )
     }
-    return outcome
+    if (outcome !== "paused") return outcome
+    yield* Effect.logError(`${name} is paused: ${FeedPlace.mostDeadInARow} events in a row cannot be used`)
+    return "elsewhere" as const
   })
 
   /** The halves one after the other, until what cannot be used is alone. */
@@ -167,12 +169,17 @@ export const make = Effect.fnUntraced(function* <Delivery>(definition: Definitio
     const began = yield* Clock.currentTimeMillis
     const events = yield* fetch(here.cursor)
     if (events === undefined) {
-      yield* Effect.logError(`${name} has missed events: they were deleted before it had read them. It is paused.`)
-      return yield* Effect.asVoid(place.pause)
+      // Another replica may have gone on meanwhile.
+      if (!(yield* place.pauseAt(here.cursor))) return
+      return yield* Effect.logError(
+        `${name} has missed events: they were deleted before it had read them. It is paused.`
+      )
     }
-    if (Arr.isReadonlyArrayNonEmpty(events)) yield* useInHalves(events, here.cursor)
+    const outcome = Arr.isReadonlyArrayNonEmpty(events) ? yield* useInHalves(events, here.cursor) : "used"
     yield* tell(undefined)
-    if (events.length < limit) yield* Ref.update(state, (before) => ({ ...before, caughtUpAt: began }))
+    if (outcome === "used" && events.length < limit) {
+      yield* Ref.update(state, (before) => ({ ...before, caughtUpAt: began }))
+    }
   })
 
   const run = round.pipe(
@@ -211,9 +218,10 @@ const infrastructureIn = (cause: Cause.Cause<SqlError.SqlError | Schema.SchemaEr
   return SqlError.isSqlError(error) && !isDataError(error) ? Effect.fail(error) : undefined
 }
 
-/** Without the values that PostgreSQL would tell. */
+/** Without the values that PostgreSQL would tell, and such that PostgreSQL can store it. */
 const describe = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
   if (SqlError.isSqlError(error)) return `PostgreSQL refuses it (${sqlStateOf(error)})`
-  return error instanceof Error ? error.message : String(error)
+  const text = error instanceof Error ? error.message : String(error)
+  return text.toWellFormed().replaceAll("\u0000", "\uFFFD").slice(0, 2000)
 }

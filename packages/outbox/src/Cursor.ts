@@ -17,12 +17,21 @@ export interface Position {
 /** Before every row. */
 export const start: Position = { generation: 0, xid: "0", seq: "0" }
 
-const Place = Schema.String.check(Schema.isPattern(/^[0-9]{1,10}\.[0-9]{1,20}\.[0-9]{1,19}$/u, { expected: "a place" }))
-
 const toPosition = (place: string): Position => {
   const [generation = "0", xid = "0", seq = "0"] = place.split(".")
   return { generation: Number(generation), xid, seq }
 }
+
+/** Nothing that PostgreSQL could not hold. */
+const isStorable = (place: string) => {
+  const { generation, seq, xid } = toPosition(place)
+  return generation < 2 ** 31 && BigInt(xid) < 2n ** 64n && BigInt(seq) < 2n ** 63n
+}
+
+const Place = Schema.String.check(
+  Schema.isPattern(/^[0-9]{1,10}\.[0-9]{1,20}\.[0-9]{1,19}$/u, { expected: "a place" }).abort(),
+  Schema.makeFilter(isStorable, { expected: "a place" })
+)
 
 export const idOf = ({ generation, seq, xid }: Position): string => `${generation}.${xid}.${seq}`
 

@@ -6,7 +6,7 @@
  */
 import { integers, Long, rowsOf, texts } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
-import { Clock, Context, type DateTime, Duration, Effect, Layer, Schema } from "effect"
+import { Clock, Context, type DateTime, Duration, Effect, Layer, Schedule, Schema } from "effect"
 import type { SqlError } from "effect/sql"
 
 import { Announcements } from "./Announcements.ts"
@@ -59,7 +59,7 @@ export class Feed extends Context.Service<
         const sql = yield* PgClient.PgClient
         const announcements = yield* Announcements
         const read = new Map<string, Position>()
-        const written = new Map<string, Position>()
+        const asked = new Set<string>()
 
         const rowsAfter = ({ generation, seq, xid }: Position, most: number) =>
           eventRows(sql`
@@ -81,17 +81,27 @@ export class Feed extends Context.Service<
             (rows) => rows.length > 0
           )
 
-        const register = Effect.fnUntraced(function* (consumer: string, { generation, seq, xid }: Position) {
-          if (!written.has(consumer)) {
-            yield* sql`
-              INSERT INTO outbox_consumers (name, generation, xid, seq)
-              VALUES (${consumer}, ${generation}, ${xid}::text::xid8, ${seq}::text::bigint)
-              ON CONFLICT (name) DO NOTHING`
-            written.set(consumer, start)
-          }
-          const before = read.get(consumer) ?? start
-          if (compare({ generation, seq, xid }, before) > 0) read.set(consumer, { generation, seq, xid })
+        /** Whoever asks is known from then on, and has come as far as it says. */
+        const register = Effect.fnUntraced(function* (consumer: string, after: Position) {
+          const before = read.get(consumer)
+          if (before === undefined || compare(after, before) > 0) read.set(consumer, after)
+          asked.add(consumer)
+          if (before === undefined) yield* write([[consumer, after]])
         })
+
+        /** A consumer's place moves forwards only. */
+        const write = (places: ReadonlyArray<readonly [string, Position]>) => sql`
+          INSERT INTO outbox_consumers AS known (name, generation, xid, seq)
+          SELECT name, generation, xid::xid8, seq::bigint FROM unnest(
+            ${texts(places.map(([consumer]) => consumer))},
+            ${integers(places.map(([, { generation }]) => generation))},
+            ${texts(places.map(([, { xid }]) => xid))},
+            ${texts(places.map(([, { seq }]) => seq))}
+          ) AS input (name, generation, xid, seq)
+          ORDER BY name
+          ON CONFLICT (name) DO UPDATE SET
+            generation = excluded.generation, xid = excluded.xid, seq = excluded.seq, seen_at = clock_timestamp()
+          WHERE (excluded.generation, excluded.xid, excluded.seq) > (known.generation, known.xid, known.seq)`
 
         /** Until something was committed, or for a while. Right after that, the horizon may take a moment to pass it. */
         const untilSomething = Effect.fnUntraced(function* (seen: bigint, until: number) {
@@ -103,7 +113,7 @@ export class Feed extends Context.Service<
           ])
           if (word !== "news") return word
           const newest = yield* announcements.newest
-          yield* Effect.repeat(Effect.delay(isPast(newest), "1 millis"), { until: (past) => past }).pipe(
+          yield* Effect.repeat(isPast(newest), { until: (past) => past, schedule: nextLook }).pipe(
             Effect.timeoutOption(lookEvery)
           )
           return word
@@ -146,30 +156,26 @@ export class Feed extends Context.Service<
           WHERE (outbox_origin.system_identifier, outbox_origin.timeline) <> (here.system_identifier, here.timeline)`)
 
         const acknowledge = Effect.gen(function* () {
-          const news = [...read].filter(([consumer, position]) => compare(position, written.get(consumer) ?? start) > 0)
-          if (news.length === 0) return
-          const names = texts(news.map(([consumer]) => consumer))
-          yield* sql`
-            UPDATE outbox_consumers AS known SET
-              generation = input.generation, xid = input.xid::xid8, seq = input.seq::bigint, seen_at = clock_timestamp()
-            FROM unnest(
-              ${names},
-              ${integers(news.map(([, { generation }]) => generation))},
-              ${texts(news.map(([, { xid }]) => xid))},
-              ${texts(news.map(([, { seq }]) => seq))}
-            ) AS input (name, generation, xid, seq)
-            WHERE known.name = input.name AND known.name = ANY(${names})
-              AND (input.generation, input.xid::xid8, input.seq::bigint) > (known.generation, known.xid, known.seq)`
-          for (const [consumer, position] of news) written.set(consumer, position)
+          const active = [...asked]
+          if (active.length === 0) return
+          asked.clear()
+          // One that was removed and asks all the same is not gone.
+          const known = yield* placeRows(sql`
+            SELECT name, generation, xid::text AS xid, seq::text AS seq FROM outbox_consumers
+            WHERE name = ANY(${texts(active)})`)
+          const places = new Map(known.map((row) => [row.name, row]))
+          const news = active.flatMap((consumer) => {
+            const here = read.get(consumer) ?? start
+            const there = places.get(consumer)
+            return there === undefined || compare(here, there) > 0 ? [[consumer, here] as const] : []
+          })
+          if (news.length > 0) yield* write(news)
         })
 
         const lags = lagRows(sql`
-          SELECT name AS consumer, coalesce(extract(epoch FROM clock_timestamp() - next.created_at), 0)::float8 AS seconds
-          FROM outbox_consumers AS known LEFT JOIN LATERAL (
-            SELECT created_at FROM outbox
-            WHERE (outbox.generation, outbox.xid, outbox.seq) > (known.generation, known.xid, known.seq)
-            ORDER BY generation, xid, seq LIMIT 1
-          ) AS next ON true ORDER BY name`)
+          SELECT name AS consumer,
+            coalesce(extract(epoch FROM clock_timestamp() - outbox_unread_since(generation, xid, seq)), 0)::float8 AS seconds
+          FROM outbox_consumers ORDER BY name`)
 
         const holder = Effect.map(holderRows(sql`SELECT pid, who, since FROM outbox_holder()`), ([row]) => row)
 
@@ -212,8 +218,12 @@ export class Feed extends Context.Service<
 const lookEvery = 1000
 const portion = 5000
 
+/** A transaction in the way is gone in a moment, or it takes its time. */
+const nextLook = Schedule.min([Schedule.exponential("1 millis", 1.5), Schedule.spaced("50 millis")])
+
 const PositionRow = Schema.Struct({ generation: Schema.Int, xid: Schema.String, seq: Schema.String })
 const positionRows = rowsOf(PositionRow)
+const placeRows = rowsOf(Schema.Struct({ name: Schema.String, ...PositionRow.fields }))
 
 const EventRow = Schema.Struct({
   ...PositionRow.fields,

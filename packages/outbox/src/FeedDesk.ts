@@ -40,10 +40,10 @@ export const make = Effect.gen(function* () {
   const sql = yield* PgClient.PgClient
 
   const readers = readerRows(sql`
-    SELECT name, coalesce(extract(epoch FROM clock_timestamp() - oldest.created_at), 0)::float8 AS seconds_behind,
+    SELECT name,
+      coalesce(extract(epoch FROM clock_timestamp() - outbox_unread_since(generation, xid, seq)), 0)::float8 AS seconds_behind,
       behind.events AS events_behind, extract(epoch FROM clock_timestamp() - seen_at)::float8 AS seen_seconds_ago
     FROM outbox_consumers AS known
-    LEFT JOIN LATERAL outbox_after(known.generation, known.xid, known.seq, 1) AS oldest ON true
     CROSS JOIN LATERAL (
       SELECT count(*) AS events FROM outbox_after(known.generation, known.xid, known.seq, ${mostCounted})
     ) AS behind

@@ -40,8 +40,11 @@ export class CursorGone extends Problem<CursorGone>()(
   {}
 ) {}
 
-const between = (least: number, most: number) =>
-  Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: least, maximum: most }))
+const between = (minimum: number, maximum: number) =>
+  Schema.String.check(Schema.isPattern(/^[0-9]{1,4}$/u, { expected: "a whole number" })).pipe(
+    Schema.decodeTo(Schema.NumberFromString),
+    Schema.check(Schema.isBetween({ minimum, maximum }))
+  )
 
 export const ConsumerName = Schema.String.check(
   Schema.isPattern(/^[a-z0-9][a-z0-9._-]{0,99}$/u, { expected: "a name such as edge-api.prices" })

@@ -39,7 +39,10 @@ export const make = Effect.fnUntraced(function* (consumer: string) {
       (rows) => rows.length > 0
     )
 
-  const bury = (event: CloudEvent, error: string) => sql`
+  /** True where that was one too many in a row. */
+  const bury = (event: CloudEvent, error: string) =>
+    Effect.map(
+      pausedRows(sql`
     WITH buried AS (
       INSERT INTO dead_letters (consumer, event_id, event, error)
       SELECT ${consumer}, ${event.id}, event, ${error} FROM unnest(${jsons([encode(event)])}) AS input (event)
@@ -48,9 +51,19 @@ export const make = Effect.fnUntraced(function* (consumer: string) {
     UPDATE feed_cursors SET
       dead_in_a_row = dead_in_a_row + 1,
       paused_at = CASE WHEN dead_in_a_row + 1 >= ${mostDeadInARow} THEN clock_timestamp() END
-    WHERE consumer = ${consumer}`
+    WHERE consumer = ${consumer}
+    RETURNING paused_at IS NOT NULL AS is_paused`),
+      ([row]) => row?.isPaused === true
+    )
 
-  const pause = sql`UPDATE feed_cursors SET paused_at = clock_timestamp() WHERE consumer = ${consumer}`
+  /** Unless it has moved on from here, or is paused already. */
+  const pauseAt = (from: string | null) =>
+    Effect.map(
+      sql`
+        UPDATE feed_cursors SET paused_at = clock_timestamp()
+        WHERE consumer = ${consumer} AND cursor IS NOT DISTINCT FROM ${from} AND paused_at IS NULL RETURNING 1 AS paused`,
+      (rows) => rows.length > 0
+    )
 
   const redrives = letterRows(sql`
     SELECT id, event FROM dead_letters WHERE consumer = ${consumer} AND redrive_asked_at IS NOT NULL
@@ -67,7 +80,7 @@ export const make = Effect.fnUntraced(function* (consumer: string) {
   const leave = (id: number, error: string) => sql`
     UPDATE dead_letters SET redrive_asked_at = NULL, error = ${error}, died_at = clock_timestamp() WHERE id = ${id}`
 
-  return { enter, look, move, bury, pause, redrives, takeOut, leave }
+  return { enter, look, move, bury, pauseAt, redrives, takeOut, leave }
 })
 
 const encode = Schema.encodeSync(Schema.toCodecJson(CloudEvent))
@@ -76,4 +89,5 @@ const placeRows = rowsOf(
   Schema.Struct({ cursor: Schema.NullOr(Schema.String), isPaused: Schema.Boolean, hasRedrives: Schema.Boolean })
 )
 const letterRows = rowsOf(Schema.Struct({ id: Long, event: Schema.toCodecJson(CloudEvent) }))
+const pausedRows = rowsOf(Schema.Struct({ isPaused: Schema.Boolean }))
 const idRows = rowsOf(Schema.Struct({ id: Long }))

@@ -21,7 +21,7 @@ import { type Answer, digestOf, IdempotencyKeyReused, RequestInProgress } from "
 import * as Traceparent from "@ecommerce/protocol/Traceparent"
 import { isolated } from "@ecommerce/sets/Isolation"
 import { Cause, Clock, Context, Duration, Effect, Layer, Option, Result, Schema } from "effect"
-import type { SqlError } from "effect/sql"
+import { SqlError } from "effect/sql"
 
 import * as Batched from "./Batched.ts"
 import { Checkouts } from "./Checkouts.ts"
@@ -67,7 +67,6 @@ export class Checkout extends Context.Service<
       const patience = yield* waitFor.read
       const { aside } = yield* Gate
       const inFlight = InFlight.make<Placed, Refusal>({
-        patience,
         aside,
         replay: (placed) => ({ ...placed, replayed: true })
       })
@@ -131,7 +130,7 @@ export class Checkout extends Context.Service<
         Effect.catchCause(work, (cause): Effect.Effect<A, Refusal> => {
           const said = Option.filter(Cause.findErrorOption(cause), isRefusal)
           if (Option.isSome(said)) return Effect.fail(said.value)
-          return Effect.andThen(Effect.logWarning("What became of an order is not clear yet", cause), unclear)
+          return Effect.andThen(Effect.logWarning(`What became of an order is not clear yet: ${why(cause)}`), unclear)
         })
 
       const run = Effect.fn("Checkout.run")(function* (request: Request) {
@@ -145,7 +144,7 @@ export class Checkout extends Context.Service<
       const place = Effect.fn("Checkout.place")(function* ({ key, order }: OrderRequest) {
         const digest = digestOf(encodeOrder(order))
         const until = (yield* Clock.currentTimeMillis) + Duration.toMillis(patience)
-        return yield* inFlight(key, digest, toTheEnd(run({ key, order, digest, until })))
+        return yield* inFlight({ key, digest, until, work: toTheEnd(run({ key, order, digest, until })) })
       })
 
       return Checkout.of({ place })
@@ -173,5 +172,11 @@ const unclear = Effect.fail(
 )
 
 const answerIn = ({ body, status }: Kept) => (status === null || body === null ? undefined : { status, body })
+
+/** In a few words where it is the database: there may be many who are told the same. */
+const why = (cause: Cause.Cause<unknown>) => {
+  const error = Cause.squash(cause)
+  return SqlError.isSqlError(error) ? Database.describe(error) : Cause.pretty(cause)
+}
 
 const isRefusal = (error: Refusal | Failing): error is Refusal => error._tag !== "SqlError"

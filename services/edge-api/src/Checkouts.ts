@@ -27,7 +27,7 @@ const currency = Settings.setting({
   config: (key) => Config.schema(Currency, key)
 })
 
-const leaseFor = Settings.duration(
+export const leaseFor = Settings.duration(
   "CHECKOUT_LEASE",
   "15 seconds",
   "How long whoever works on an order has it to itself. Longer than an authorization takes at the longest."

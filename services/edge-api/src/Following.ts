@@ -5,6 +5,7 @@
  * follow at the same time has a bound, and all of them let go when the service is about to stop.
  */
 import { Gate } from "@ecommerce/chassis/Gate"
+import { idleTimeout } from "@ecommerce/chassis/Http"
 import * as Settings from "@ecommerce/chassis/Settings"
 import { Stopping } from "@ecommerce/chassis/Stopping"
 import {
@@ -46,6 +47,12 @@ export class Following extends Context.Service<
       const following = yield* Ref.make(0)
       const most = yield* followersAtOnce.read
       const beat = yield* heartbeatEvery.read
+      const life = yield* streamLasts.read
+      if (Duration.isGreaterThanOrEqualTo(beat, yield* idleTimeout.read)) {
+        yield* Effect.logWarning(
+          `${idleTimeout.key} should be longer than ${heartbeatEvery.key}: quiet streams are cut`
+        )
+      }
 
       const isCrowded = Effect.map(Ref.get(following), (count) => count >= most)
       /** Out of the places for requests, into those for followers. */
@@ -103,9 +110,16 @@ export class Following extends Context.Service<
         // Until there is something to send, not even the answer's head goes out.
         const endsOrTells = isFinal(start.status) || states.some(({ version }) => version > start.at.version)
         const first = endsOrTells ? Stream.empty : Stream.make(heartbeat(yield* DateTime.now))
-        const events = Stream.concat(first, Stream.paginate(start, stepOrWait)).pipe(Stream.ensuring(leave))
+        const events = Stream.concat(first, Stream.paginate(start, stepOrWait)).pipe(
+          Stream.interruptWhen(Effect.sleep(life))
+        )
         // Entered when it is read for the first time: a reader that has gone by then would never leave.
-        return Stream.unwrap(Effect.as(enter, events))
+        return Stream.unwrap(
+          Effect.as(
+            Effect.acquireRelease(enter, () => leave),
+            events
+          )
+        )
       })
 
       const look = (orderId: OrderId) =>
@@ -151,6 +165,12 @@ const heartbeatEvery = Settings.duration(
   "HEARTBEAT_EVERY",
   "15 seconds",
   "How often a stream without news sends a heartbeat. Shorter than what proxies on the way take for silence."
+)
+
+const streamLasts = Settings.duration(
+  "STREAM_LASTS",
+  "10 minutes",
+  "How long a stream lasts at the longest; a reader that still reads comes back with Last-Event-ID."
 )
 
 const pauseInTrouble = Duration.seconds(1)

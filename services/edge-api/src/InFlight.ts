@@ -4,7 +4,7 @@
  */
 import type { Gate } from "@ecommerce/chassis/Gate"
 import { RequestInProgress } from "@ecommerce/protocol/Idempotency"
-import { Deferred, type Duration, Effect, Exit } from "effect"
+import { Clock, Deferred, Effect, Exit } from "effect"
 
 interface Running<A, E> {
   readonly digest: string
@@ -12,39 +12,47 @@ interface Running<A, E> {
 }
 
 export interface Options<A> {
-  /** How long the first one is waited for, and where: a place among the requests is not needed for that. */
-  readonly patience: Duration.Duration
+  /** Where the first one is waited for: a place among the requests is not needed for that. */
   readonly aside: Gate["Service"]["aside"]
   /** The first one's answer, as it is given to another one. */
   readonly replay: (answer: A) => A
 }
 
-export const make = <A, E>({ aside, patience, replay }: Options<A>) => {
+export interface Request<A, E> {
+  readonly key: string
+  readonly digest: string
+  /** The moment up to which it waits for the first one with its key. */
+  readonly until: number
+  readonly work: Effect.Effect<A, E>
+}
+
+export const make = <A, E>({ aside, replay }: Options<A>) => {
   const running = new Map<string, Running<A, E>>()
 
-  const work = (key: string, digest: string, effect: Effect.Effect<A, E>) => {
-    const done = Deferred.makeUnsafe<A, E>()
-    running.set(key, { digest, done })
-    const finish = (exit: Exit.Exit<A, E>) =>
-      Effect.sync(() => {
-        running.delete(key)
-        Deferred.doneUnsafe(done, exit)
-      })
-    return Effect.onExit(effect, finish)
-  }
+  const run = ({ digest, key, work }: Request<A, E>) =>
+    Effect.uninterruptibleMask((restore) => {
+      const done = Deferred.makeUnsafe<A, E>()
+      running.set(key, { digest, done })
+      return Effect.onExit(restore(work), (exit) =>
+        Effect.sync(() => {
+          running.delete(key)
+          Deferred.doneUnsafe(done, exit)
+        })
+      )
+    })
 
   /** Once for all who ask with this key and digest while it runs. Another digest waits, and is then judged like a late one. */
-  const once = (key: string, digest: string, effect: Effect.Effect<A, E>): Effect.Effect<A, E | RequestInProgress> =>
-    Effect.suspend(() => {
-      const first = running.get(key)
-      if (first === undefined) return work(key, digest, effect)
+  const once = (request: Request<A, E>): Effect.Effect<A, E | RequestInProgress> =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const first = running.get(request.key)
+      if (first === undefined) return run(request)
       const answer = Effect.timeoutOrElse(aside(Effect.exit(Deferred.await(first.done))), {
-        duration: patience,
+        duration: Math.max(0, request.until - now),
         orElse: () => Effect.fail(new RequestInProgress())
       })
       return Effect.flatMap(answer, (exit) =>
         // Whoever came first may have gone before its work had begun.
-        first.digest === digest && !Exit.hasInterrupts(exit) ? Effect.map(exit, replay) : once(key, digest, effect)
+        first.digest === request.digest && !Exit.hasInterrupts(exit) ? Effect.map(exit, replay) : once(request)
       )
     })
 

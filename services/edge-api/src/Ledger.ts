@@ -102,9 +102,12 @@ export class Ledger extends Context.Service<
       const change = Effect.fn("Ledger.change")(function* (changes: ReadonlyArray<Change>) {
         const ids = uuids(changes.map(({ orderId }) => orderId))
         const changed = yield* atRows(sql`
+          WITH locked AS (
+            SELECT order_id FROM order_ledger WHERE order_id = ANY(${ids}) ORDER BY order_id FOR NO KEY UPDATE
+          )
           UPDATE order_ledger SET status = input.status, version = order_ledger.version + 1
           FROM unnest(${ids}, ${texts(changes.map(({ status }) => status))}) AS input (order_id, status)
-          WHERE order_ledger.order_id = input.order_id AND order_ledger.order_id = ANY(${ids})
+          WHERE order_ledger.order_id = input.order_id AND order_ledger.order_id = ANY(ARRAY(SELECT order_id FROM locked))
             AND may_become(order_ledger.status, input.status)
           RETURNING order_ledger.order_id, version`)
         if (changed.length === 0) return changed

@@ -12,11 +12,11 @@ import { totalOf } from "@ecommerce/contracts/Orders/Lifecycle"
 import { PaymentClient } from "@ecommerce/contracts/Payment"
 import type { PaymentDeclined } from "@ecommerce/contracts/Payment/Commands"
 import { isolated } from "@ecommerce/sets/Isolation"
-import { Context, Effect, Layer, Schedule, Schema } from "effect"
+import { Context, Duration, Effect, Layer, Schedule, Schema } from "effect"
 import type { SqlError } from "effect/sql"
 
 import * as Batched from "./Batched.ts"
-import { Checkouts } from "./Checkouts.ts"
+import { Checkouts, leaseFor } from "./Checkouts.ts"
 import type { Decision, OpenOrder } from "./Checkouts/Requests.ts"
 import { Watch } from "./Watch.ts"
 
@@ -45,6 +45,11 @@ export class Settlement extends Context.Service<
       const payment = yield* PaymentClient
       const watch = yield* Watch
       const patience = yield* authorizeWithin.read
+      if (Duration.isGreaterThanOrEqualTo(patience, yield* leaseFor.read)) {
+        yield* Effect.logWarning(
+          `${leaseFor.key} should be longer than ${authorizeWithin.key}: orders change hands for nothing`
+        )
+      }
 
       /** True for those that were in our epoch. What PostgreSQL will not store is left to the sweeper, and to its log. */
       const writeAnswer = yield* Batched.make(
@@ -100,8 +105,15 @@ export class Settlement extends Context.Service<
       })
 
       const giveUp = Effect.fn("Settlement.giveUp")(function* (order: OpenOrder) {
-        const said = yield* Effect.result(insist(payment.cancelPayment({ orderId: order.orderId })))
-        return said._tag === "Success" && said.success !== "unreachable" ? yield* write(expired(order)) : "unreachable"
+        return yield* insist(payment.cancelPayment({ orderId: order.orderId })).pipe(
+          Effect.map((said) => (said === "unreachable" ? said : expired(order))),
+          Effect.catchTags({
+            Unavailable: () => Effect.succeed("unreachable" as const),
+            KeyConflict: (bug) => misunderstood(order, bug),
+            BadItem: (bug) => misunderstood(order, bug)
+          }),
+          Effect.flatMap((decision) => (decision === "unreachable" ? Effect.succeed(decision) : write(decision)))
+        )
       })
 
       return Settlement.of({ settle, mark, giveUp })

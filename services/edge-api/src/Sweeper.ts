@@ -37,7 +37,8 @@ export const layer = Layer.unwrap(
     const settleAbandoned = Effect.fn("Sweeper.settleAbandoned")(function* () {
       const orders = yield* checkouts.takeDue("OPEN", Duration.zero)
       yield* Effect.forEach(orders, settlement.settle, { concurrency: "unbounded" })
-      if (orders.length > 0) yield* Effect.logInfo(`${orders.length} orders were taken over from somebody who is gone`)
+      if (orders.length > 0)
+        yield* Effect.logInfo(`${orders.length} orders were taken over: nobody worked on them any more`)
     })
 
     const giveUpUnclaimed = Effect.fn("Sweeper.giveUpUnclaimed")(function* () {

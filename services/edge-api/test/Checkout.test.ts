@@ -45,3 +45,20 @@ layer(counter(), { excludeTestServices: true })("placing an order", (it) => {
     })
   )
 })
+
+layer(counter({ STREAM_LASTS: "1 second", FOLLOWERS_AT_ONCE: "1", HEARTBEAT_EVERY: "100 millis" }), {
+  excludeTestServices: true
+})("a stream of an order", (it) => {
+  it.effect("ends after a while, so that nobody holds a place for ever, whether it is read or not", () =>
+    Effect.gen(function* () {
+      const mouse = yield* newProduct()
+      const id = idOf(yield* place("mouse-3", { items: [{ product_id: mouse, quantity: 1 }] }))
+      const response = yield* open(id)
+      assert.strictEqual((yield* open(id)).status, 503)
+      const text = yield* Effect.timeout(response.text, "20 seconds")
+      assert.include(text, "event: heartbeat")
+      assert.notInclude(text, "failure")
+      assert.strictEqual((yield* open(id)).status, 200)
+    })
+  )
+})

@@ -245,8 +245,11 @@ layer(neighbours, { excludeTestServices: true })("several edges on one database"
       const settings = { SWEEP_EVERY: "1 hour", CHECKOUT_LEASE: "50 seconds" }
       const [here, there] = yield* Effect.all([replica(settings), replica(settings)])
       yield* leaveBehind(wish, [key])
-      const waiting = sql`
-        SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+      // In one transaction PostgreSQL shows the same picture again and again, unless it is told to take another one.
+      const waiting = Effect.andThen(
+        sql`SELECT pg_stat_clear_snapshot()`,
+        sql`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+      )
       const both = yield* sql.withTransaction(
         Effect.gen(function* () {
           yield* sql`SELECT FROM edge_api.checkouts WHERE idempotency_key = ${key} FOR UPDATE`
