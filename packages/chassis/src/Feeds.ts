@@ -67,7 +67,13 @@ export const layerWorkers = Layer.unwrap(
       )
       const late = lags.filter(({ seconds }) => seconds > alarmAfter)
       if (late.length === 0) return
-      const holder = yield* feed.holder
+      const oldest = yield* feed.holder
+      const now = yield* DateTime.now
+      // One that is there by chance, for a moment, is to blame for nothing.
+      const holder =
+        oldest !== undefined && DateTime.isLessThan(DateTime.add(oldest.since, { seconds: 1 }), now)
+          ? oldest
+          : undefined
       yield* Effect.logWarning(
         `${late.map(({ consumer, seconds }) => `${consumer} is ${Math.round(seconds)} s behind`).join(", ")}. ${
           holder === undefined

@@ -1,14 +1,14 @@
 -- What makes a log readable by others: which server it was written on, how far it was cut off, and who reads it.
 
 -- A restored dump and a promoted copy begin to count their transactions anew, or again. Each begins a generation of its own,
--- numbered by the time at which it began, so that no two histories of one service share a number.
+-- numbered by the time at which it began and by chance, so that no two histories of one service share a number.
 CREATE TABLE outbox_origin (
   is_only_one boolean PRIMARY KEY DEFAULT true CHECK (is_only_one),
-  generation integer NOT NULL CHECK (generation > 0),
+  generation bigint NOT NULL CHECK (generation > 0),
   system_identifier text NOT NULL,
   timeline text NOT NULL,
   -- The last row that was deleted: whoever has read less than this has missed something.
-  trimmed_generation integer NOT NULL DEFAULT 0,
+  trimmed_generation bigint NOT NULL DEFAULT 0,
   trimmed_xid xid8 NOT NULL DEFAULT '0',
   trimmed_seq bigint NOT NULL DEFAULT 0
 );
@@ -16,16 +16,38 @@ CREATE TABLE outbox_origin (
 INSERT INTO outbox_origin (generation, system_identifier, timeline)
 SELECT 1, system_identifier::text, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) FROM pg_control_system();
 
-CREATE FUNCTION outbox_generation() RETURNS integer LANGUAGE sql STABLE
+-- The generation that is written now; a new one where this server is not the one that wrote before. Asked with every append,
+-- once a statement: so the first event after a restore or a promotion is in its new generation, whoever writes it.
+CREATE FUNCTION outbox_begin() RETURNS bigint LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+  here text := (SELECT system_identifier FROM pg_control_system());
+  now_on text := substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8);
+  found_generation bigint;
+BEGIN
+  SELECT generation INTO found_generation FROM outbox_origin WHERE system_identifier = here AND timeline = now_on;
+  IF found_generation IS NOT NULL THEN RETURN found_generation; END IF;
+  UPDATE outbox_origin SET
+    generation = greatest(
+      generation + 1,
+      (extract(epoch FROM clock_timestamp()) * 1000)::bigint * 1000 + floor(random() * 1000)::bigint
+    ),
+    system_identifier = here, timeline = now_on
+  WHERE (system_identifier, timeline) <> (here, now_on);
+  RETURN (SELECT generation FROM outbox_origin);
+END $$;
+
+CREATE FUNCTION outbox_generation() RETURNS bigint LANGUAGE sql STABLE
 SET search_path FROM CURRENT
 RETURN (SELECT generation FROM outbox_origin);
 
-ALTER TABLE outbox ALTER COLUMN generation SET DEFAULT outbox_generation();
+ALTER TABLE outbox ALTER COLUMN generation TYPE bigint, ALTER COLUMN generation SET DEFAULT outbox_generation();
 
 -- Whoever reads, and how far it has told to have come.
 CREATE TABLE outbox_consumers (
   name text PRIMARY KEY CHECK (name ~ '^[a-z0-9][a-z0-9._-]{0,99}$'),
-  generation integer NOT NULL,
+  generation bigint NOT NULL,
   xid xid8 NOT NULL,
   seq bigint NOT NULL,
   seen_at timestamptz NOT NULL DEFAULT clock_timestamp()
@@ -33,7 +55,7 @@ CREATE TABLE outbox_consumers (
 
 -- The rows after a place, in order: only those before which nothing can be committed any more. By the index and no other way,
 -- whatever the statistics said when the plan was made: a reader of a long backlog must not sort what is left of it each time.
-CREATE FUNCTION outbox_after(after_generation integer, after_xid xid8, after_seq bigint, most integer)
+CREATE FUNCTION outbox_after(after_generation bigint, after_xid xid8, after_seq bigint, most integer)
 RETURNS SETOF outbox LANGUAGE sql STABLE
 SET search_path FROM CURRENT
 SET enable_bitmapscan = off
@@ -47,7 +69,7 @@ AS $$
 $$;
 
 -- Since when there is something that a reader at this place has not read, given to readers already or not.
-CREATE FUNCTION outbox_unread_since(after_generation integer, after_xid xid8, after_seq bigint)
+CREATE FUNCTION outbox_unread_since(after_generation bigint, after_xid xid8, after_seq bigint)
 RETURNS timestamptz LANGUAGE sql STABLE
 SET search_path FROM CURRENT
 SET enable_bitmapscan = off

@@ -8,6 +8,13 @@
 import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Latch, Layer, Queue, Schedule } from "effect"
 
+export interface Word {
+  /** Counts the words that were said. */
+  readonly number: number
+  /** The transaction that was spoken of; 0 for none in particular. */
+  readonly xid: bigint
+}
+
 export class Announcements extends Context.Service<
   Announcements,
   {
@@ -15,58 +22,57 @@ export class Announcements extends Context.Service<
     readonly committed: (xid: bigint) => void
     /** … or in another one. */
     readonly heard: (xid: bigint) => void
-    /** The newest that is known of, wherever it was. */
-    readonly newest: Effect.Effect<bigint>
-    /** Returns when there is a newer one than this. */
-    readonly newerThan: (xid: bigint) => Effect.Effect<void>
-    /** The newest of this process that has not been passed on; returns when there is one. */
+    /** What was said last. */
+    readonly last: Effect.Effect<Word>
+    /** The next word after this one. */
+    readonly after: (word: Word) => Effect.Effect<Word>
+    /** The newest transaction of this process that has not been passed on; returns when there is one. */
     readonly takeOwn: Effect.Effect<bigint>
     /** Wakes everybody: something may have been missed. */
     readonly rouse: Effect.Effect<void>
   }
 >()("@ecommerce/outbox/Announcements") {
   static readonly layer = Layer.sync(Announcements, () => {
-    let newest = 0n
+    let last: Word = { number: 0, xid: 0n }
     let own = 0n
     const hasOwn = Latch.makeUnsafe(false)
     const readers = new Set<() => void>()
 
-    const wakeAll = () => {
+    // Not the highest of all: ids begin anew where the database is another one.
+    const heard = (xid: bigint) => {
+      last = { number: last.number + 1, xid }
       const waiting = [...readers]
       readers.clear()
       for (const wake of waiting) wake()
-    }
-    const heard = (xid: bigint) => {
-      if (xid <= newest) return
-      newest = xid
-      wakeAll()
     }
     const committed = (xid: bigint) => {
       if (xid > own) own = xid
       hasOwn.openUnsafe()
       heard(xid)
     }
-    const newerThan = (xid: bigint) =>
-      Effect.callback<void>((resume) => {
-        const wake = () => resume(Effect.void)
-        if (newest > xid) return wake()
+    const after = ({ number }: Word) =>
+      Effect.callback<Word>((resume) => {
+        const wake = () => resume(Effect.sync(() => last))
+        if (last.number > number) return wake()
         readers.add(wake)
         return Effect.sync(() => void readers.delete(wake))
       })
     const takeOwn = Effect.andThen(
       hasOwn.await,
       Effect.sync(() => {
+        const xid = own
+        own = 0n
         hasOwn.closeUnsafe()
-        return own
+        return xid
       })
     )
     return Announcements.of({
       committed,
       heard,
-      newest: Effect.sync(() => newest),
-      newerThan,
+      last: Effect.sync(() => last),
+      after,
       takeOwn,
-      rouse: Effect.sync(wakeAll)
+      rouse: Effect.sync(() => heard(0n))
     })
   })
 
@@ -96,7 +102,7 @@ export class Announcements extends Context.Service<
             yield* announcements.rouse
             yield* Effect.forever(
               Effect.map(Queue.take(words), ({ payload }) => {
-                if (/^[0-9]{1,20}$/u.test(payload)) announcements.heard(BigInt(payload))
+                if (/^[0-9]{1,20}$/u.test(payload)) announcements.heard(BigInt.asUintN(64, BigInt(payload)))
               })
             )
           })

@@ -25,11 +25,11 @@ const toPosition = (place: string): Position => {
 /** Nothing that PostgreSQL could not hold. */
 const isStorable = (place: string) => {
   const { generation, seq, xid } = toPosition(place)
-  return generation < 2 ** 31 && BigInt(xid) < 2n ** 64n && BigInt(seq) < 2n ** 63n
+  return generation <= Number.MAX_SAFE_INTEGER && BigInt(xid) < 2n ** 64n && BigInt(seq) < 2n ** 63n
 }
 
 const Place = Schema.String.check(
-  Schema.isPattern(/^[0-9]{1,10}\.[0-9]{1,20}\.[0-9]{1,19}$/u, { expected: "a place" }).abort(),
+  Schema.isPattern(/^[0-9]{1,16}\.[0-9]{1,20}\.[0-9]{1,19}$/u, { expected: "a place" }).abort(),
   Schema.makeFilter(isStorable, { expected: "a place" })
 )
 

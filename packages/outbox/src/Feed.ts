@@ -4,12 +4,12 @@
  * A row is given away only when nothing can be committed before it any more, so that no reader passes a row that comes
  * late. How far each consumer has come is remembered, for its lag and for what may be deleted.
  */
-import { integers, Long, rowsOf, texts } from "@ecommerce/sets/Sets"
+import { Long, rowsOf, texts } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
 import { Clock, Context, type DateTime, Duration, Effect, Layer, Schedule, Schema } from "effect"
 import type { SqlError } from "effect/sql"
 
-import { Announcements } from "./Announcements.ts"
+import { Announcements, type Word } from "./Announcements.ts"
 import { compare, Cursor, idOf, type Position, start } from "./Cursor.ts"
 import { type CloudEvent, CursorGone, type FeedQuery } from "./FeedEndpoint.ts"
 
@@ -59,12 +59,12 @@ export class Feed extends Context.Service<
         const sql = yield* PgClient.PgClient
         const announcements = yield* Announcements
         const read = new Map<string, Position>()
-        const asked = new Set<string>()
+        const asked = new Map<string, Position>()
 
         const rowsAfter = ({ generation, seq, xid }: Position, most: number) =>
           eventRows(sql`
             SELECT generation, xid::text AS xid, seq::text AS seq, type, subject, version, data, traceparent, created_at
-            FROM outbox_after(${generation}, ${xid}::text::xid8, ${seq}::text::bigint, ${most})`)
+            FROM outbox_after(${String(generation)}::text::bigint, ${xid}::text::xid8, ${seq}::text::bigint, ${most})`)
 
         /** Nothing at or before this can be committed any more. */
         const isPast = (xid: bigint) =>
@@ -77,7 +77,7 @@ export class Feed extends Context.Service<
           Effect.map(
             sql`
               SELECT FROM outbox_origin
-              WHERE (trimmed_generation, trimmed_xid, trimmed_seq) > (${generation}, ${xid}::text::xid8, ${seq}::text::bigint)`,
+              WHERE (trimmed_generation, trimmed_xid, trimmed_seq) > (${String(generation)}::text::bigint, ${xid}::text::xid8, ${seq}::text::bigint)`,
             (rows) => rows.length > 0
           )
 
@@ -85,16 +85,16 @@ export class Feed extends Context.Service<
         const register = Effect.fnUntraced(function* (consumer: string, after: Position) {
           const before = read.get(consumer)
           if (before === undefined || compare(after, before) > 0) read.set(consumer, after)
-          asked.add(consumer)
+          asked.set(consumer, after)
           if (before === undefined) yield* write([[consumer, after]])
         })
 
         /** A consumer's place moves forwards only. */
         const write = (places: ReadonlyArray<readonly [string, Position]>) => sql`
           INSERT INTO outbox_consumers AS known (name, generation, xid, seq)
-          SELECT name, generation, xid::xid8, seq::bigint FROM unnest(
+          SELECT name, generation::bigint, xid::xid8, seq::bigint FROM unnest(
             ${texts(places.map(([consumer]) => consumer))},
-            ${integers(places.map(([, { generation }]) => generation))},
+            ${texts(places.map(([, { generation }]) => String(generation)))},
             ${texts(places.map(([, { xid }]) => xid))},
             ${texts(places.map(([, { seq }]) => seq))}
           ) AS input (name, generation, xid, seq)
@@ -104,19 +104,18 @@ export class Feed extends Context.Service<
           WHERE (excluded.generation, excluded.xid, excluded.seq) > (known.generation, known.xid, known.seq)`
 
         /** Until something was committed, or for a while. Right after that, the horizon may take a moment to pass it. */
-        const untilSomething = Effect.fnUntraced(function* (seen: bigint, until: number) {
+        const untilSomething = Effect.fnUntraced(function* (heard: Word, until: number) {
           const left = until - (yield* Clock.currentTimeMillis)
-          const word = yield* Effect.raceAllFirst([
-            Effect.as(announcements.newerThan(seen), "news" as const),
+          const happened = yield* Effect.raceAllFirst([
+            announcements.after(heard),
             Effect.as(Effect.sleep(Math.min(left, lookEvery)), "nothing" as const),
             Effect.as(stopping, "stopping" as const)
           ])
-          if (word !== "news") return word
-          const newest = yield* announcements.newest
-          yield* Effect.repeat(isPast(newest), { until: (past) => past, schedule: nextLook }).pipe(
+          if (typeof happened === "string") return happened
+          yield* Effect.repeat(isPast(happened.xid), { until: (past) => past, schedule: nextLook }).pipe(
             Effect.timeoutOption(lookEvery)
           )
-          return word
+          return "news" as const
         })
 
         const readNow = Effect.fnUntraced(function* (after: Position | undefined, most: number) {
@@ -132,10 +131,10 @@ export class Feed extends Context.Service<
           until: number
         ): Effect.Effect<ReadonlyArray<CloudEvent>, CursorGone | SqlError.SqlError> =>
           Effect.gen(function* () {
-            const seen = yield* announcements.newest
+            const heard = yield* announcements.last
             const events = yield* readNow(after, most)
             if (events.length > 0 || (yield* Clock.currentTimeMillis) >= until) return events
-            const word = yield* aside(untilSomething(seen, until))
+            const word = yield* aside(untilSomething(heard, until))
             return word === "stopping" ? [] : yield* readSoon(after, most, until)
           })
 
@@ -145,31 +144,28 @@ export class Feed extends Context.Service<
           return yield* Effect.catchTag(readSoon(after, limit, until), "SqlError", Effect.die)
         })
 
-        const begin = Effect.asVoid(sql`
-          UPDATE outbox_origin SET
-            generation = greatest(generation + 1, extract(epoch FROM clock_timestamp())::integer),
-            system_identifier = here.system_identifier, timeline = here.timeline
-          FROM (
-            SELECT system_identifier::text, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS timeline
-            FROM pg_control_system()
-          ) AS here
-          WHERE (outbox_origin.system_identifier, outbox_origin.timeline) <> (here.system_identifier, here.timeline)`)
+        const begin = Effect.asVoid(sql`SELECT outbox_begin()`)
 
         const acknowledge = Effect.gen(function* () {
           const active = [...asked]
           if (active.length === 0) return
           asked.clear()
-          // One that was removed and asks all the same is not gone.
+          const names = texts(active.map(([consumer]) => consumer))
           const known = yield* placeRows(sql`
-            SELECT name, generation, xid::text AS xid, seq::text AS seq FROM outbox_consumers
-            WHERE name = ANY(${texts(active)})`)
+            SELECT name, generation, xid::text AS xid, seq::text AS seq FROM outbox_consumers WHERE name = ANY(${names})`)
           const places = new Map(known.map((row) => [row.name, row]))
-          const news = active.flatMap((consumer) => {
+          // One that was removed and asks all the same is not gone: it begins where it asked.
+          for (const [consumer, after] of active) if (!places.has(consumer)) read.set(consumer, after)
+          const news = active.flatMap(([consumer]) => {
             const here = read.get(consumer) ?? start
             const there = places.get(consumer)
             return there === undefined || compare(here, there) > 0 ? [[consumer, here] as const] : []
           })
           if (news.length > 0) yield* write(news)
+          // Those who have nothing to read are seen, too.
+          yield* sql`
+            UPDATE outbox_consumers SET seen_at = clock_timestamp()
+            WHERE name = ANY(${names}) AND seen_at < clock_timestamp() - interval '1 minute'`
         })
 
         const lags = lagRows(sql`
@@ -194,11 +190,11 @@ export class Feed extends Context.Service<
           const [gone] = yield* countRows(sql`
             WITH gone AS (
               DELETE FROM outbox
-              WHERE (generation, xid, seq) <= (${generation}, ${xid}::text::xid8, ${seq}::text::bigint) RETURNING 1
+              WHERE (generation, xid, seq) <= (${String(generation)}::text::bigint, ${xid}::text::xid8, ${seq}::text::bigint) RETURNING 1
             ) SELECT count(*) AS count FROM gone`)
           yield* sql`
             UPDATE outbox_origin
-            SET trimmed_generation = ${generation}, trimmed_xid = ${xid}::text::xid8, trimmed_seq = ${seq}::text::bigint`
+            SET trimmed_generation = ${String(generation)}::text::bigint, trimmed_xid = ${xid}::text::xid8, trimmed_seq = ${seq}::text::bigint`
           return gone?.count ?? 0
         })
 
@@ -221,7 +217,7 @@ const portion = 5000
 /** A transaction in the way is gone in a moment, or it takes its time. */
 const nextLook = Schedule.min([Schedule.exponential("1 millis", 1.5), Schedule.spaced("50 millis")])
 
-const PositionRow = Schema.Struct({ generation: Schema.Int, xid: Schema.String, seq: Schema.String })
+const PositionRow = Schema.Struct({ generation: Long, xid: Schema.String, seq: Schema.String })
 const positionRows = rowsOf(PositionRow)
 const placeRows = rowsOf(Schema.Struct({ name: Schema.String, ...PositionRow.fields }))
 

@@ -27,7 +27,7 @@ export const append = Effect.fn("Outbox.append")(function* (events: ReadonlyArra
   const transaction = yield* CurrentTransaction
   const [row] = yield* xidRows(sql`
     WITH appended AS (INSERT INTO outbox (generation, type, subject, version, data, traceparent)
-    SELECT (SELECT generation FROM outbox_origin), type, subject, version, data, traceparent
+    SELECT (SELECT outbox_begin()), type, subject, version, data, traceparent
     FROM unnest(
       ${texts(events.map((event) => event.type))},
       ${texts(events.map((event) => event.subject))},
