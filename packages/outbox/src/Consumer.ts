@@ -16,7 +16,7 @@ import { HttpClient, HttpClientRequest } from "effect/http"
 import { SqlError } from "effect/sql"
 
 import type { Reading } from "./Event.ts"
-import { CloudEvent } from "./FeedEndpoint.ts"
+import { CloudEvent, completeHeader } from "./FeedEndpoint.ts"
 import * as FeedPlace from "./FeedPlace.ts"
 
 /** Where the feed is served. */
@@ -41,7 +41,7 @@ export interface Definition<Delivery> {
 export interface State {
   /** In words, what keeps it from going on; nothing where all is well. */
   readonly trouble: string | undefined
-  /** A moment at which it had read all that there was, in milliseconds of this process's clock; 0 for never. */
+  /** A moment up to which it has used all that there was, in milliseconds of this process's clock; 0 for never. */
   readonly caughtUpAt: number
 }
 
@@ -68,18 +68,21 @@ export const make = Effect.fnUntraced(function* <Delivery>(definition: Definitio
     sql.withTransaction(Effect.provideService(work, PgClient.PgClient, sql))
 
   const fetch = Effect.fnUntraced(
-    function* (cursor: string | null) {
+    function* (cursor: string | null, wait: number) {
       const request = HttpClientRequest.get(new URL("/feed", source.url)).pipe(
         HttpClientRequest.bearerToken(source.token),
         HttpClientRequest.setUrlParams({
           consumer: name,
           limit,
-          wait: waitSeconds,
+          wait,
           ...(cursor === null ? {} : { after: cursor })
         })
       )
       const response = yield* client.execute(request)
-      if (response.status === 200) return yield* Effect.flatMap(response.json, decodeBatch)
+      if (response.status === 200) {
+        const events = yield* Effect.flatMap(response.json, decodeBatch)
+        return { events, isComplete: response.headers[completeHeader] === "true" }
+      }
       // Until its answer is read, a connection serves no other request.
       yield* Effect.ignore(response.arrayBuffer)
       return response.status === 410 ? undefined : yield* Effect.fail(`the feed answers with status ${response.status}`)
@@ -167,17 +170,20 @@ export const make = Effect.fnUntraced(function* <Delivery>(definition: Definitio
     }
     if (here.hasRedrives) yield* Effect.flatMap(place.redrives, redrive)
     const began = yield* Clock.currentTimeMillis
-    const events = yield* fetch(here.cursor)
-    if (events === undefined) {
+    // Whoever asked for a redrive does not wait for news.
+    const batch = yield* fetch(here.cursor, here.hasRedrives ? 0 : waitSeconds)
+    if (batch === undefined) {
       // Another replica may have gone on meanwhile.
       if (!(yield* place.pauseAt(here.cursor))) return
       return yield* Effect.logError(
         `${name} has missed events: they were deleted before it had read them. It is paused.`
       )
     }
+    const { events, isComplete } = batch
     const outcome = Arr.isReadonlyArrayNonEmpty(events) ? yield* useInHalves(events, here.cursor) : "used"
     yield* tell(undefined)
-    if (outcome === "used" && events.length < limit) {
+    // What was put aside has not been used.
+    if (outcome === "used" && isComplete && (yield* place.look)?.hasDeadLetters === false) {
       yield* Ref.update(state, (before) => ({ ...before, caughtUpAt: began }))
     }
   })

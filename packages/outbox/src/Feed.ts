@@ -7,11 +7,12 @@
 import { Long, rowsOf, texts } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
 import { Clock, Context, type DateTime, Duration, Effect, Layer, Schedule, Schema } from "effect"
+import { HttpApiSchema } from "effect/http-api"
 import type { SqlError } from "effect/sql"
 
 import { Announcements, type Word } from "./Announcements.ts"
 import { compare, Cursor, idOf, type Position, start } from "./Cursor.ts"
-import { type CloudEvent, CursorGone, type FeedQuery } from "./FeedEndpoint.ts"
+import { type Batch, type CloudEvent, completeHeader, CursorGone, type FeedQuery } from "./FeedEndpoint.ts"
 
 export interface Options {
   /** The service's name, of which its events tell. */
@@ -41,7 +42,7 @@ type Sql<A> = Effect.Effect<A, SqlError.SqlError>
 export class Feed extends Context.Service<
   Feed,
   {
-    readonly read: (query: FeedQuery) => Effect.Effect<ReadonlyArray<CloudEvent>, CursorGone>
+    readonly read: (query: FeedQuery) => Effect.Effect<Batch, CursorGone>
     readonly lags: Sql<ReadonlyArray<Lag>>
     readonly holder: Sql<Holder | undefined>
     /** Opens a new generation where the database is another one than before. */
@@ -73,13 +74,18 @@ export class Feed extends Context.Service<
             (rows) => rows.length > 0
           )
 
-        const isGone = ({ generation, seq, xid }: Position) =>
-          Effect.map(
-            sql`
-              SELECT FROM outbox_origin
-              WHERE (trimmed_generation, trimmed_xid, trimmed_seq) > (${String(generation)}::text::bigint, ${xid}::text::xid8, ${seq}::text::bigint)`,
-            (rows) => rows.length > 0
-          )
+        /** Whether what came after a place is kept, and whether there is anything behind the last that was read. */
+        const standingOf = Effect.fnUntraced(function* (after: Position | undefined, end: Position) {
+          const from = after ?? start
+          const [row] = yield* standingRows(sql`
+            SELECT ${after !== undefined} AND (trimmed_generation, trimmed_xid, trimmed_seq)
+                > (${String(from.generation)}::text::bigint, ${from.xid}::text::xid8, ${from.seq}::text::bigint) AS is_gone,
+              outbox_unread_since(
+                ${String(end.generation)}::text::bigint, ${end.xid}::text::xid8, ${end.seq}::text::bigint
+              ) IS NULL AS is_complete
+            FROM outbox_origin`)
+          return row ?? { isGone: false, isComplete: false }
+        })
 
         /** Whoever asks is known from then on, and has come as far as it says. */
         const register = Effect.fnUntraced(function* (consumer: string, after: Position) {
@@ -120,22 +126,25 @@ export class Feed extends Context.Service<
 
         const readNow = Effect.fnUntraced(function* (after: Position | undefined, most: number) {
           const rows = yield* rowsAfter(after ?? start, most)
-          // Asked afterwards: what was cut off meanwhile has been missed, too.
-          if (after !== undefined && (yield* isGone(after))) return yield* new CursorGone()
-          return rows.map((row) => eventOf(source, row))
+          const end = rows.at(-1) ?? after ?? start
+          // Asked afterwards: what was cut off meanwhile has been missed, too, and what was committed is not in it.
+          const { isComplete, isGone } = yield* standingOf(after, end)
+          if (isGone) return yield* new CursorGone()
+          const headers = { [completeHeader]: isComplete ? ("true" as const) : ("false" as const) }
+          return HttpApiSchema.withHeaders({ body: rows.map((row) => eventOf(source, row)), headers })
         })
 
         const readSoon = (
           after: Position | undefined,
           most: number,
           until: number
-        ): Effect.Effect<ReadonlyArray<CloudEvent>, CursorGone | SqlError.SqlError> =>
+        ): Effect.Effect<Batch, CursorGone | SqlError.SqlError> =>
           Effect.gen(function* () {
             const heard = yield* announcements.last
-            const events = yield* readNow(after, most)
-            if (events.length > 0 || (yield* Clock.currentTimeMillis) >= until) return events
+            const batch = yield* readNow(after, most)
+            if (batch.body.length > 0 || (yield* Clock.currentTimeMillis) >= until) return batch
             const word = yield* aside(untilSomething(heard, until))
-            return word === "stopping" ? [] : yield* readSoon(after, most, until)
+            return word === "stopping" ? batch : yield* readSoon(after, most, until)
           })
 
         const readFeed = Effect.fn("Feed.read")(function* ({ after, consumer, limit = 500, wait = 0 }: FeedQuery) {
@@ -235,6 +244,7 @@ const lagRows = rowsOf(Schema.Struct({ consumer: Schema.String, seconds: Schema.
 const holderRows = rowsOf(
   Schema.Struct({ pid: Schema.NullOr(Schema.Int), who: Schema.String, since: Schema.DateTimeUtcFromDate })
 )
+const standingRows = rowsOf(Schema.Struct({ isGone: Schema.Boolean, isComplete: Schema.Boolean }))
 const countRows = rowsOf(Schema.Struct({ count: Long }))
 
 const encodeCursor = Schema.encodeSync(Cursor)

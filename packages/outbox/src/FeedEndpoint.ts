@@ -29,9 +29,14 @@ export const CloudEvent = Schema.Struct({
 }).annotate({ identifier: "CloudEvent" })
 export type CloudEvent = typeof CloudEvent.Type
 
-export const Batch = Schema.Array(CloudEvent).pipe(
-  HttpApiSchema.asJson({ contentType: "application/cloudevents-batch+json" })
+/** Tells that nothing had been committed behind these events when they were read: not even what has to wait. */
+export const completeHeader = "feed-complete"
+
+export const Batch = HttpApiSchema.WithHeaders(
+  Schema.Array(CloudEvent).pipe(HttpApiSchema.asJson({ contentType: "application/cloudevents-batch+json" })),
+  { [completeHeader]: Schema.Literals(["true", "false"]) }
 )
+export type Batch = typeof Batch.Type
 
 /** Rows that this cursor has not read are gone: whoever asks has missed something, and must begin anew. */
 export class CursorGone extends Problem<CursorGone>()(

@@ -23,6 +23,7 @@ export const make = Effect.fnUntraced(function* (consumer: string) {
   const look = Effect.map(
     placeRows(sql`
       SELECT cursor, paused_at IS NOT NULL AS is_paused,
+        EXISTS (SELECT FROM dead_letters WHERE consumer = ${consumer}) AS has_dead_letters,
         EXISTS (SELECT FROM dead_letters WHERE consumer = ${consumer} AND redrive_asked_at IS NOT NULL) AS has_redrives
       FROM feed_cursors WHERE consumer = ${consumer}`),
     ([place]) => place
@@ -86,7 +87,12 @@ export const make = Effect.fnUntraced(function* (consumer: string) {
 const encode = Schema.encodeSync(Schema.toCodecJson(CloudEvent))
 
 const placeRows = rowsOf(
-  Schema.Struct({ cursor: Schema.NullOr(Schema.String), isPaused: Schema.Boolean, hasRedrives: Schema.Boolean })
+  Schema.Struct({
+    cursor: Schema.NullOr(Schema.String),
+    isPaused: Schema.Boolean,
+    hasDeadLetters: Schema.Boolean,
+    hasRedrives: Schema.Boolean
+  })
 )
 const letterRows = rowsOf(Schema.Struct({ id: Long, event: Schema.toCodecJson(CloudEvent) }))
 const pausedRows = rowsOf(Schema.Struct({ isPaused: Schema.Boolean }))

@@ -17,7 +17,7 @@ export const layer = Layer.unwrap(
       events: productCreated.or(productUpdated),
       apply: (events) => prices.learn(events.map(({ data }) => data)),
       // Well below the age up to which prices are good: an answer, also one without news, says that there was no other.
-      waitSeconds: 2
+      waitSeconds: 1
     })
     yield* prices.trust(Effect.map(consumer.state, ({ caughtUpAt }) => caughtUpAt))
     return Feeds.layerConsumer(consumer)
