@@ -55,6 +55,7 @@ CREATE TABLE outbox_consumers (
 
 -- The rows after a place, in order: only those before which nothing can be committed any more. By the index and no other way,
 -- whatever the statistics said when the plan was made: a reader of a long backlog must not sort what is left of it each time.
+-- The horizon is a part of what the index is asked: with OR each empty look read all that waits behind an open transaction.
 CREATE FUNCTION outbox_after(after_generation bigint, after_xid xid8, after_seq bigint, most integer)
 RETURNS SETOF outbox LANGUAGE sql STABLE
 SET search_path FROM CURRENT
@@ -63,7 +64,7 @@ SET enable_sort = off
 AS $$
   SELECT * FROM outbox
   WHERE (generation, xid, seq) > (after_generation, after_xid, after_seq)
-    AND (generation < outbox_generation() OR xid < pg_snapshot_xmin(pg_current_snapshot()))
+    AND (generation, xid) < (outbox_generation(), pg_snapshot_xmin(pg_current_snapshot()))
   ORDER BY generation, xid, seq
   LIMIT most
 $$;

@@ -193,7 +193,7 @@ export class Feed extends Context.Service<
               AND NOT EXISTS (
                 SELECT FROM outbox_consumers AS known
                 WHERE (known.generation, known.xid, known.seq) < (head.generation, head.xid, head.seq))
-            ORDER BY generation DESC, xid DESC, seq DESC LIMIT 1`)
+            ORDER BY head.generation DESC, head.xid DESC, head.seq DESC LIMIT 1`)
           if (last === undefined) return 0
           const { generation, seq, xid } = last
           const [gone] = yield* countRows(sql`

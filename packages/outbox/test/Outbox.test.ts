@@ -1,6 +1,6 @@
 import * as Event from "@ecommerce/outbox/Event"
 import * as Outbox from "@ecommerce/outbox/Outbox"
-import { rowsOf } from "@ecommerce/sets/Sets"
+import { Long, rowsOf } from "@ecommerce/sets/Sets"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import * as TestService from "@ecommerce/testing/TestService"
 import { PgClient } from "@effect/sql-pg"
@@ -19,7 +19,7 @@ const sent = (subject: string, version = 1) =>
 
 const outboxRows = rowsOf(
   Schema.Struct({
-    generation: Schema.Int,
+    generation: Long,
     xid: Schema.String,
     seq: Schema.BigInt,
     type: Schema.String,

@@ -1,0 +1,100 @@
+import { rowsOf } from "@ecommerce/sets/Sets"
+import { assert, layer } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+
+import {
+  another,
+  empty,
+  eventually,
+  Producer,
+  producer,
+  read,
+  readUpTo,
+  tell,
+  tellDaysAgo
+} from "./fixtures/Producer.ts"
+
+const healthRows = Schema.decodeUnknownEffect(Schema.Struct({ checks: Schema.Record(Schema.String, Schema.String) }))
+const consumerRows = rowsOf(Schema.Struct({ name: Schema.String, events: Schema.Int }))
+
+/** How many events each consumer has acknowledged, as it is written down. */
+const acknowledged = Effect.gen(function* () {
+  const { sql } = yield* Producer
+  const rows = yield* consumerRows(sql`
+    SELECT name, (
+      SELECT count(*)::int FROM outbox
+      WHERE (outbox.generation, outbox.xid, outbox.seq) <= (known.generation, known.xid, known.seq)
+    ) AS events FROM outbox_consumers AS known`)
+  return Object.fromEntries(rows.map(({ events, name }) => [name, events]))
+})
+
+layer(producer(), { excludeTestServices: true })("how far a consumer is", (it) => {
+  it.effect("is known from when it first asks, and forwards only, whichever process it tells", () =>
+    Effect.gen(function* () {
+      const { feed } = yield* Producer
+      const other = yield* another()
+      yield* empty
+      yield* tell("one", "two", "three", "four")
+      const [one, two, three] = (yield* read("reader")).map(({ cursor }) => cursor)
+      assert.deepStrictEqual(yield* acknowledged, { reader: 0 })
+
+      yield* read("reader", two)
+      yield* read("reader", one)
+      yield* feed.acknowledge
+      assert.deepStrictEqual(yield* acknowledged, { reader: 2 })
+
+      yield* Effect.provideService(read("reader", three), Producer, other)
+      yield* other.feed.acknowledge
+      yield* read("reader", two)
+      yield* feed.acknowledge
+      assert.deepStrictEqual(yield* acknowledged, { reader: 3 })
+
+      // One that has just begun knows nothing of it, and does not bring it back.
+      const later = yield* another()
+      yield* Effect.provideService(read("reader", one), Producer, later)
+      yield* later.feed.acknowledge
+      yield* Effect.provideService(read("reader"), Producer, later)
+      yield* later.feed.acknowledge
+      assert.deepStrictEqual(yield* acknowledged, { reader: 3 })
+    })
+  )
+
+  it.effect("is written down by the service itself within seconds, each by itself", () =>
+    Effect.gen(function* () {
+      yield* empty
+      yield* tell("one", "two", "three")
+      const [one, two] = (yield* read("first")).map(({ cursor }) => cursor)
+      yield* read("second")
+      yield* read("first", two)
+      yield* read("second", one)
+      yield* read("third")
+      yield* eventually(
+        Effect.map(acknowledged, ({ first, second, third }) => first === 2 && second === 1 && third === 0)
+      )
+    })
+  )
+
+  it.effect("is its lag, the age of the oldest event that it has not read, and told in health", () =>
+    Effect.gen(function* () {
+      const { client, feed } = yield* Producer
+      yield* empty
+      yield* tellDaysAgo(2, "old")
+      yield* tellDaysAgo(1, "older than new")
+      yield* tell("new")
+      yield* read("none")
+      yield* readUpTo("one", "old")
+      yield* readUpTo("all", "new")
+      const hours = (yield* feed.lags).map(({ consumer, seconds }) => [consumer, Math.round(seconds / 3600)])
+      assert.deepStrictEqual(hours, [
+        ["all", 0],
+        ["none", 48],
+        ["one", 24]
+      ])
+      assert.strictEqual((yield* feed.lags)[0]?.seconds, 0)
+      const health = yield* client.get("/health")
+      assert.strictEqual(health.status, 200)
+      const { checks } = yield* Effect.flatMap(health.json, healthRows)
+      assert.match(checks["feed"] ?? "", /^all is 0 s behind, none is 1728\d\d s behind, one is 864\d\d s behind$/u)
+    })
+  )
+})
