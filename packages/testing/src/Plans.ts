@@ -120,6 +120,12 @@ export const overreadWhileGrowing = Effect.fn("overreadWhileGrowing")(function* 
   }
 })
 
+/** What plans are made on: nothing, or the statistics of a handful of rows. */
+export const beginnings = [
+  ["nothing at all", "SELECT"],
+  ["the statistics of a handful of rows", "ANALYZE"]
+] as const
+
 /** Nothing is read too much, and that is worth knowing. */
 export const allWell = { young: [], grown: [], analyzed: [], tooFewKept: undefined }
 

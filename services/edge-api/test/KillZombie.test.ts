@@ -91,6 +91,13 @@ const places: ReadonlyArray<Place> = [
   }
 ]
 
+/** There is one order of this user, one authorization of it, and one word of that. */
+const isAuthorizedOnce = Effect.fn("isAuthorizedOnce")(function* (user: string) {
+  const [account, ...others] = yield* accountsOf(user)
+  assert.deepInclude(account, { authorizations: 1, heldCents: price, told: ["order.authorized"] })
+  assert.isEmpty(others)
+})
+
 layer(neighbours, { excludeTestServices: true })("an edge that stood still in an order", (it) => {
   for (const { finishers, point, settings, path, token, where } of places) {
     for (const finisher of finishers) {
@@ -113,9 +120,7 @@ layer(neighbours, { excludeTestServices: true })("an edge that stood still in an
             assert.deepStrictEqual([said.status, said.text], [202, finished.text])
             assert.strictEqual(said.headers["idempotent-replayed"], "true")
             assert.deepStrictEqual(yield* snapshot, before)
-            const [account, ...others] = yield* accountsOf(wish.user)
-            assert.deepInclude(account, { authorizations: 1, heldCents: price, told: ["order.authorized"] })
-            assert.isEmpty(others)
+            yield* isAuthorizedOnce(wish.user)
           }),
         120_000
       )
@@ -199,9 +204,7 @@ layer(neighbours, { excludeTestServices: true })("an edge that stood still in an
           assert.strictEqual((yield* answer).status, 409)
           assert.strictEqual((yield* zombie.at(place(key, wish))).text, finished.text)
           assert.deepStrictEqual(yield* snapshot, before)
-          const [account, ...others] = yield* accountsOf(wish.user)
-          assert.deepInclude(account, { authorizations: 1, heldCents: price, told: ["order.authorized"] })
-          assert.isEmpty(others)
+          yield* isAuthorizedOnce(wish.user)
         }),
       120_000
     )

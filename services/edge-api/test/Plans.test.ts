@@ -128,10 +128,7 @@ const rows = [
 ]
 
 layer(tables, { excludeTestServices: true })("plans of the hot statements", (it) => {
-  it.effect.each([
-    ["nothing at all", "SELECT"],
-    ["the statistics of a handful of rows", "ANALYZE"]
-  ] as const)(
+  it.effect.each(Plans.beginnings)(
     "made with %s go by an index when there are many orders, and so do those made later",
     ([, prepare]) =>
       Effect.gen(function* () {

@@ -56,10 +56,7 @@ const spread = (turn: number) =>
   setOf((place) => ({ orderId: OrderId.make(numbered(1 + ((place * 2999 + turn) % filled))) }))
 
 layer(desk, { excludeTestServices: true })("plans of the hot statements", (it) => {
-  it.effect.each([
-    ["nothing at all", "SELECT"],
-    ["the statistics of a handful of rows", "ANALYZE"]
-  ] as const)(
+  it.effect.each(Plans.beginnings)(
     "made with %s go by an index when there are many orders, and so do those made later",
     ([, prepare]) =>
       Effect.gen(function* () {
