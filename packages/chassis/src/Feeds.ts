@@ -7,7 +7,7 @@
 import { Announcements } from "@ecommerce/outbox/Announcements"
 import type * as Consumer from "@ecommerce/outbox/Consumer"
 import { Feed } from "@ecommerce/outbox/Feed"
-import { DateTime, Duration, Effect, Layer, Metric } from "effect"
+import { DateTime, Duration, Effect, Layer, Metric, Ref } from "effect"
 
 import { Gate } from "./Gate.ts"
 import { Health } from "./Health.ts"
@@ -60,15 +60,22 @@ export const layerWorkers = Layer.unwrap(
       )
     })
 
+    const lastTold = yield* Ref.make({ names: "", at: yield* DateTime.now })
+
     const look = Effect.gen(function* () {
       const lags = yield* feed.lags
       yield* Effect.forEach(lags, ({ consumer, seconds }) =>
         Metric.update(Metric.withAttributes(lagSeconds, { consumer }), seconds)
       )
       const late = lags.filter(({ seconds }) => seconds > alarmAfter)
-      if (late.length === 0) return
-      const oldest = yield* feed.holder
       const now = yield* DateTime.now
+      // The same again only now and then: somebody may be gone for good.
+      const names = late.map(({ consumer }) => consumer).join()
+      const told = yield* Ref.get(lastTold)
+      const isNews = names !== told.names || DateTime.isLessThan(DateTime.add(told.at, { minutes: 5 }), now)
+      if (late.length === 0 || !isNews) return yield* Ref.update(lastTold, (before) => ({ ...before, names }))
+      yield* Ref.set(lastTold, { names, at: now })
+      const oldest = yield* feed.holder
       // One that is there by chance, for a moment, is to blame for nothing.
       const holder =
         oldest !== undefined && DateTime.isLessThan(DateTime.add(oldest.since, { seconds: 1 }), now)
@@ -102,7 +109,9 @@ export const layerConsumer = (consumer: Consumer.Consumer) =>
       const health = yield* Health
       yield* health.register({
         name: `consumer ${consumer.name}`,
-        run: Effect.map(consumer.state, ({ trouble }) => trouble ?? "ok")
+        run: Effect.map(consumer.state, ({ deadLetters, trouble = "ok" }) =>
+          deadLetters === 0 ? trouble : `${trouble}, ${deadLetters} dead letters`
+        )
       })
       yield* Effect.forkScoped(consumer.run)
     })

@@ -8,39 +8,32 @@
 import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Latch, Layer, Queue, Schedule } from "effect"
 
-export interface Word {
-  /** Counts the words that were said. */
-  readonly number: number
-  /** The transaction that was spoken of; 0 for none in particular. */
-  readonly xid: bigint
-}
+/** Counts the words that were said. */
+export type Word = number
 
 export class Announcements extends Context.Service<
   Announcements,
   {
     /** A transaction with events was committed in this process. */
     readonly committed: (xid: bigint) => void
-    /** … or in another one. */
-    readonly heard: (xid: bigint) => void
+    /** … or in another one; or something may have been missed. */
+    readonly heard: Effect.Effect<void>
     /** What was said last. */
     readonly last: Effect.Effect<Word>
-    /** The next word after this one. */
-    readonly after: (word: Word) => Effect.Effect<Word>
+    /** Returns when one is said after this. */
+    readonly after: (word: Word) => Effect.Effect<void>
     /** The newest transaction of this process that has not been passed on; returns when there is one. */
     readonly takeOwn: Effect.Effect<bigint>
-    /** Wakes everybody: something may have been missed. */
-    readonly rouse: Effect.Effect<void>
   }
 >()("@ecommerce/outbox/Announcements") {
   static readonly layer = Layer.sync(Announcements, () => {
-    let last: Word = { number: 0, xid: 0n }
+    let last: Word = 0
     let own = 0n
     const hasOwn = Latch.makeUnsafe(false)
     const readers = new Set<() => void>()
 
-    // Not the highest of all: ids begin anew where the database is another one.
-    const heard = (xid: bigint) => {
-      last = { number: last.number + 1, xid }
+    const wakeAll = () => {
+      last += 1
       const waiting = [...readers]
       readers.clear()
       for (const wake of waiting) wake()
@@ -48,12 +41,12 @@ export class Announcements extends Context.Service<
     const committed = (xid: bigint) => {
       if (xid > own) own = xid
       hasOwn.openUnsafe()
-      heard(xid)
+      wakeAll()
     }
-    const after = ({ number }: Word) =>
-      Effect.callback<Word>((resume) => {
-        const wake = () => resume(Effect.sync(() => last))
-        if (last.number > number) return wake()
+    const after = (word: Word) =>
+      Effect.callback<void>((resume) => {
+        const wake = () => resume(Effect.void)
+        if (last > word) return wake()
         readers.add(wake)
         return Effect.sync(() => void readers.delete(wake))
       })
@@ -68,11 +61,10 @@ export class Announcements extends Context.Service<
     )
     return Announcements.of({
       committed,
-      heard,
+      heard: Effect.sync(wakeAll),
       last: Effect.sync(() => last),
       after,
-      takeOwn,
-      rouse: Effect.sync(() => heard(0n))
+      takeOwn
     })
   })
 
@@ -99,12 +91,8 @@ export class Announcements extends Context.Service<
             const words = yield* sql.listen(row?.channel ?? "outbox")
             yield* onConnected
             // Whatever was said while nobody listened was missed.
-            yield* announcements.rouse
-            yield* Effect.forever(
-              Effect.map(Queue.take(words), ({ payload }) => {
-                if (/^[0-9]{1,20}$/u.test(payload)) announcements.heard(BigInt.asUintN(64, BigInt(payload)))
-              })
-            )
+            yield* announcements.heard
+            yield* Effect.forever(Effect.andThen(Queue.take(words), announcements.heard))
           })
         )
 

@@ -41,6 +41,8 @@ export interface Definition<Delivery> {
 export interface State {
   /** In words, what keeps it from going on; nothing where all is well. */
   readonly trouble: string | undefined
+  /** How many events it could not use. */
+  readonly deadLetters: number
   /** A moment up to which it has used all that there was, in milliseconds of this process's clock; 0 for never. */
   readonly caughtUpAt: number
 }
@@ -62,7 +64,7 @@ export const make = Effect.fnUntraced(function* <Delivery>(definition: Definitio
   const sql = yield* PgClient.PgClient
   const client = yield* HttpClient.HttpClient
   const place = yield* FeedPlace.make(name)
-  const state = yield* Ref.make<State>({ trouble: undefined, caughtUpAt: 0 })
+  const state = yield* Ref.make<State>({ trouble: undefined, deadLetters: 0, caughtUpAt: 0 })
 
   const inTransaction = <A, E>(work: Effect.Effect<A, E, PgClient.PgClient>) =>
     sql.withTransaction(Effect.provideService(work, PgClient.PgClient, sql))
@@ -153,7 +155,14 @@ export const make = Effect.fnUntraced(function* <Delivery>(definition: Definitio
       if (infrastructure !== undefined) return Effect.asVoid(infrastructure)
       const [first, ...others] = letters
       if (first === undefined) return Effect.void
-      if (others.length === 0) return Effect.asVoid(place.leave(first.id, describe(cause)))
+      if (others.length === 0) {
+        return Effect.andThen(
+          place.leave(first.id, describe(cause)),
+          Effect.logError(`${name} cannot use an event that it was given again: ${describe(cause)}`).pipe(
+            Effect.annotateLogs({ event: first.event.id, type: first.event.type, subject: first.event.subject })
+          )
+        )
+      }
       const [left, right] = Arr.splitAt(letters, Math.ceil(letters.length / 2))
       return Effect.andThen(redrive(left), redrive(right))
     })
@@ -164,11 +173,12 @@ export const make = Effect.fnUntraced(function* <Delivery>(definition: Definitio
   const round = Effect.gen(function* () {
     const here = yield* place.look
     if (here === undefined) return yield* Effect.asVoid(place.enter)
+    if (here.hasRedrives) yield* Effect.flatMap(place.redrives, redrive)
+    yield* Ref.update(state, (before) => ({ ...before, deadLetters: here.deadLetters }))
     if (here.isPaused) {
       yield* tell("paused")
       return yield* Effect.sleep("1 second")
     }
-    if (here.hasRedrives) yield* Effect.flatMap(place.redrives, redrive)
     const began = yield* Clock.currentTimeMillis
     // Whoever asked for a redrive does not wait for news.
     const batch = yield* fetch(here.cursor, here.hasRedrives ? 0 : waitSeconds)
@@ -183,7 +193,7 @@ export const make = Effect.fnUntraced(function* <Delivery>(definition: Definitio
     const outcome = Arr.isReadonlyArrayNonEmpty(events) ? yield* useInHalves(events, here.cursor) : "used"
     yield* tell(undefined)
     // What was put aside has not been used.
-    if (outcome === "used" && isComplete && (yield* place.look)?.hasDeadLetters === false) {
+    if (outcome === "used" && isComplete && (yield* place.look)?.deadLetters === 0) {
       yield* Ref.update(state, (before) => ({ ...before, caughtUpAt: began }))
     }
   })

@@ -6,7 +6,7 @@
  */
 import { Long, rowsOf, texts } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
-import { Clock, Context, type DateTime, Duration, Effect, Layer, Schedule, Schema } from "effect"
+import { Clock, Context, type DateTime, Duration, Effect, Layer, Schema } from "effect"
 import { HttpApiSchema } from "effect/http-api"
 import type { SqlError } from "effect/sql"
 
@@ -67,13 +67,6 @@ export class Feed extends Context.Service<
             SELECT generation, xid::text AS xid, seq::text AS seq, type, subject, version, data, traceparent, created_at
             FROM outbox_after(${String(generation)}::text::bigint, ${xid}::text::xid8, ${seq}::text::bigint, ${most})`)
 
-        /** Nothing at or before this can be committed any more. */
-        const isPast = (xid: bigint) =>
-          Effect.map(
-            sql`SELECT WHERE pg_snapshot_xmin(pg_current_snapshot()) > ${String(xid)}::text::xid8`,
-            (rows) => rows.length > 0
-          )
-
         /** Whether what came after a place is kept, and whether there is anything behind the last that was read. */
         const standingOf = Effect.fnUntraced(function* (after: Position | undefined, end: Position) {
           const from = after ?? start
@@ -109,20 +102,13 @@ export class Feed extends Context.Service<
             generation = excluded.generation, xid = excluded.xid, seq = excluded.seq, seen_at = clock_timestamp()
           WHERE (excluded.generation, excluded.xid, excluded.seq) > (known.generation, known.xid, known.seq)`
 
-        /** Until something was committed, or for a while. Right after that, the horizon may take a moment to pass it. */
-        const untilSomething = Effect.fnUntraced(function* (heard: Word, until: number) {
-          const left = until - (yield* Clock.currentTimeMillis)
-          const happened = yield* Effect.raceAllFirst([
-            announcements.after(heard),
-            Effect.as(Effect.sleep(Math.min(left, lookEvery)), "nothing" as const),
-            Effect.as(stopping, "stopping" as const)
+        /** Until something is committed, but not longer than this. */
+        const pause = (heard: Word, millis: number) =>
+          Effect.raceAllFirst([
+            Effect.as(announcements.after(heard), "look" as const),
+            Effect.as(Effect.sleep(millis), "look" as const),
+            Effect.as(stopping, "stop" as const)
           ])
-          if (typeof happened === "string") return happened
-          yield* Effect.repeat(isPast(happened.xid), { until: (past) => past, schedule: nextLook }).pipe(
-            Effect.timeoutOption(lookEvery)
-          )
-          return "news" as const
-        })
 
         const readNow = Effect.fnUntraced(function* (after: Position | undefined, most: number) {
           const rows = yield* rowsAfter(after ?? start, most)
@@ -134,17 +120,25 @@ export class Feed extends Context.Service<
           return HttpApiSchema.withHeaders({ body: rows.map((row) => eventOf(source, row)), headers })
         })
 
+        /**
+         * Where nothing at all is behind the cursor, a word tells when to look again. Where something is committed and has to
+         * wait for an older transaction, nobody says when that ends: then it is looked for soon, and less and less often.
+         */
         const readSoon = (
           after: Position | undefined,
           most: number,
-          until: number
+          until: number,
+          waited = 0
         ): Effect.Effect<Batch, CursorGone | SqlError.SqlError> =>
           Effect.gen(function* () {
             const heard = yield* announcements.last
             const batch = yield* readNow(after, most)
-            if (batch.body.length > 0 || (yield* Clock.currentTimeMillis) >= until) return batch
-            const word = yield* aside(untilSomething(heard, until))
-            return word === "stopping" ? batch : yield* readSoon(after, most, until)
+            const left = until - (yield* Clock.currentTimeMillis)
+            if (batch.body.length > 0 || left <= 0) return batch
+            const isQuiet = batch.headers[completeHeader] === "true"
+            const millis = isQuiet ? lookEvery : Math.min(longestLook, 1 + waited / 2)
+            const happened = yield* aside(pause(isQuiet ? heard : none, Math.min(left, millis)))
+            return happened === "stop" ? batch : yield* readSoon(after, most, until, isQuiet ? 0 : waited + millis)
           })
 
         const readFeed = Effect.fn("Feed.read")(function* ({ after, consumer, limit = 500, wait = 0 }: FeedQuery) {
@@ -224,7 +218,10 @@ const lookEvery = 1000
 const portion = 5000
 
 /** A transaction in the way is gone in a moment, or it takes its time. */
-const nextLook = Schedule.min([Schedule.exponential("1 millis", 1.5), Schedule.spaced("50 millis")])
+const longestLook = 50
+
+/** A word after which none comes. */
+const none: Word = Number.POSITIVE_INFINITY
 
 const PositionRow = Schema.Struct({ generation: Long, xid: Schema.String, seq: Schema.String })
 const positionRows = rowsOf(PositionRow)

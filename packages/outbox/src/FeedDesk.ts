@@ -30,7 +30,8 @@ const Letter = Schema.Struct({
   eventId: Schema.String,
   type: Schema.String,
   subject: Schema.String,
-  error: Schema.String
+  error: Schema.String,
+  diedSecondsAgo: Schema.Number
 })
 export type Letter = typeof Letter.Type
 
@@ -45,7 +46,10 @@ export const make = Effect.gen(function* () {
       behind.events AS events_behind, extract(epoch FROM clock_timestamp() - seen_at)::float8 AS seen_seconds_ago
     FROM outbox_consumers AS known
     CROSS JOIN LATERAL (
-      SELECT count(*) AS events FROM outbox_after(known.generation, known.xid, known.seq, ${mostCounted})
+      SELECT count(*) AS events FROM (
+        SELECT FROM outbox WHERE (outbox.generation, outbox.xid, outbox.seq) > (known.generation, known.xid, known.seq)
+        LIMIT ${mostCounted}
+      ) AS unread
     ) AS behind
     ORDER BY name`)
 
@@ -64,7 +68,8 @@ export const make = Effect.gen(function* () {
 
   const letters = whereConsumers(
     letterRows(sql`
-      SELECT consumer, event_id, event->>'type' AS type, event->>'subject' AS subject, error
+      SELECT consumer, event_id, event->>'type' AS type, event->>'subject' AS subject, error,
+        extract(epoch FROM clock_timestamp() - died_at)::float8 AS died_seconds_ago
       FROM dead_letters ORDER BY id LIMIT 100`)
   )
 
@@ -79,6 +84,9 @@ export const make = Effect.gen(function* () {
     redrive: (consumer: string) =>
       changed(sql`
         UPDATE dead_letters SET redrive_asked_at = clock_timestamp() WHERE consumer = ${consumer} RETURNING 1 AS one`),
+    /** They will not be used any more. */
+    discard: (consumer: string) =>
+      changed(sql`DELETE FROM dead_letters WHERE consumer = ${consumer} RETURNING 1 AS one`),
     pause: (consumer: string) =>
       changed(sql`
         UPDATE feed_cursors SET paused_at = clock_timestamp() WHERE consumer = ${consumer} RETURNING 1 AS one`),

@@ -23,7 +23,7 @@ export const make = Effect.fnUntraced(function* (consumer: string) {
   const look = Effect.map(
     placeRows(sql`
       SELECT cursor, paused_at IS NOT NULL AS is_paused,
-        EXISTS (SELECT FROM dead_letters WHERE consumer = ${consumer}) AS has_dead_letters,
+        (SELECT count(*) FROM dead_letters WHERE consumer = ${consumer}) AS dead_letters,
         EXISTS (SELECT FROM dead_letters WHERE consumer = ${consumer} AND redrive_asked_at IS NOT NULL) AS has_redrives
       FROM feed_cursors WHERE consumer = ${consumer}`),
     ([place]) => place
@@ -90,7 +90,7 @@ const placeRows = rowsOf(
   Schema.Struct({
     cursor: Schema.NullOr(Schema.String),
     isPaused: Schema.Boolean,
-    hasDeadLetters: Schema.Boolean,
+    deadLetters: Long,
     hasRedrives: Schema.Boolean
   })
 )

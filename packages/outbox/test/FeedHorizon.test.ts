@@ -3,7 +3,7 @@ import { EmbeddedPostgres } from "@ecommerce/stack/EmbeddedPostgres"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
-import { Console, Effect, Layer } from "effect"
+import { Console, Duration, Effect, Fiber, Layer } from "effect"
 import { Reactivity } from "effect/reactivity"
 
 import {
@@ -14,6 +14,7 @@ import {
   eventually,
   Producer,
   producerOnItsOwn,
+  read,
   readAll,
   settled,
   subjectsOf,
@@ -161,6 +162,27 @@ layer(producerOnItsOwn(), { excludeTestServices: true })("the horizon of a feed"
       yield* administrator`ROLLBACK PREPARED 'left behind'`.unprepared
       yield* settled
       assert.deepStrictEqual(subjectsOf(yield* readAll("prepared", after)), ["held"])
+    })
+  )
+
+  it.effect("is looked at again soon: what waited before it was asked for is given when the transaction is over", () =>
+    Effect.gen(function* () {
+      const job = yield* batchJob
+      const waits = yield* Effect.forEach([1, 2, 3, 4, 5], () =>
+        Effect.gen(function* () {
+          const after = yield* endOf("soon")
+          const holding = yield* begin(job, job`SELECT pg_current_xact_id()::text`)
+          yield* commit("waits")
+          const reading = yield* Effect.forkChild(read("soon", after, { wait: 20 }))
+          yield* Effect.sleep("150 millis")
+          yield* holding.end("commit")
+          const [taken, events] = yield* Effect.timed(Fiber.join(reading))
+          assert.deepStrictEqual(subjectsOf(events), ["waits"])
+          return Duration.toMillis(taken)
+        })
+      )
+      // Nobody says when the other one is over; without a look of one's own it would be a second.
+      assert.isBelow(waits.toSorted((a, b) => a - b)[2] ?? 0, 400)
     })
   )
 

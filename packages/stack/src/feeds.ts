@@ -18,7 +18,7 @@ import * as StackDatabase from "./StackDatabase.ts"
 import { topology } from "./topology.ts"
 import * as Welcome from "./Welcome.ts"
 
-const actions = ["list", "redrive", "pause", "resume", "resume-anew", "remove"] as const
+const actions = ["list", "redrive", "discard", "pause", "resume", "resume-anew", "remove"] as const
 type Action = (typeof actions)[number]
 
 const flags = {
@@ -84,17 +84,25 @@ const list = Effect.gen(function* () {
     ])
   )
   const letters = desks.flatMap(({ letters }) =>
-    letters.map(({ consumer, error, eventId, subject, type }) => [consumer, eventId, type, subject, error])
+    letters.map(({ consumer, diedSecondsAgo, error, eventId, subject, type }) => [
+      consumer,
+      eventId,
+      type,
+      subject,
+      `${diedSecondsAgo.toFixed(0)} s ago`,
+      error.replaceAll(/\s+/gu, " ")
+    ])
   )
   yield* Console.log(`\n${Welcome.columns(["feed of", "read by", "events behind", "behind", "moved"], readers)}`)
   yield* Console.log(`\n${Welcome.columns(["consumer", "state", "dead letters", "moved"], subscriptions)}`)
   if (letters.length > 0) {
-    yield* Console.log(`\n${Welcome.columns(["dead letter of", "event", "type", "subject", "error"], letters)}`)
+    yield* Console.log(`\n${Welcome.columns(["dead letter of", "event", "type", "subject", "died", "error"], letters)}`)
   }
 })
 
 const acts: Readonly<Record<Exclude<Action, "list">, (desk: Desk, name: string) => Effect.Effect<number, unknown>>> = {
   redrive: (desk, name) => desk.redrive(name),
+  discard: (desk, name) => desk.discard(name),
   pause: (desk, name) => desk.pause(name),
   resume: (desk, name) => desk.resume(name),
   "resume-anew": (desk, name) => desk.resumeAnew(name),
@@ -110,7 +118,9 @@ const run = Effect.fn("feeds")(function* ({ action, name }: { readonly action: A
 })
 
 const command = Command.make("npm run feeds --", flags, run).pipe(
-  Command.withDescription("Lists feeds, consumers and dead letters; redrive, pause, resume, resume-anew or remove one.")
+  Command.withDescription(
+    "Lists feeds, consumers and dead letters; redrive, discard, pause, resume, resume-anew or remove one."
+  )
 )
 
 CommandLine.run(command)

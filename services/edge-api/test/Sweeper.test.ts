@@ -64,7 +64,7 @@ const lapsed = {
   heldCents: 0
 }
 
-const sweeping = { SWEEP_EVERY: "50 millis", CHECKOUT_LEASE: "1 second", DUPLICATE_WAIT: "300 millis" }
+const sweeping = { SWEEP_EVERY: "50 millis", CHECKOUT_LEASE: "3 seconds", DUPLICATE_WAIT: "300 millis" }
 
 layer(counter(sweeping), { excludeTestServices: true })("the sweeper", (it) => {
   it.effect("settles what is abandoned, as its request would have been answered", () =>
