@@ -6,7 +6,7 @@
 import { Announcements } from "@ecommerce/outbox/Announcements"
 import { CurrentTransaction, type Transaction } from "@ecommerce/outbox/Outbox"
 import { PgClient } from "@effect/sql-pg"
-import { Cause, Effect, Layer, Option, Predicate, type Redacted, Schema, String } from "effect"
+import { Cause, Effect, Exit, Layer, Option, Predicate, type Redacted, Schema, String } from "effect"
 import { type SqlClient, SqlError } from "effect/sql"
 
 import * as Settings from "./Settings.ts"
@@ -63,11 +63,13 @@ const harden =
         const transaction: Transaction = outer ?? { xid: undefined }
         return Effect.provideService(effect, CurrentTransaction, transaction).pipe(
           original,
-          Effect.catchCause(lostConnectionsAsErrors),
-          Effect.tap(() => {
-            if (outer === undefined && transaction.xid !== undefined) committed(transaction.xid)
-            return Effect.void
-          })
+          Effect.onExit((exit) =>
+            Effect.sync(() => {
+              if (Exit.isSuccess(exit) && outer === undefined && transaction.xid !== undefined)
+                committed(transaction.xid)
+            })
+          ),
+          Effect.catchCause(lostConnectionsAsErrors)
         )
       })
     return Object.assign(client, { withTransaction })

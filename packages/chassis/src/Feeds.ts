@@ -6,7 +6,7 @@
  */
 import { Announcements } from "@ecommerce/outbox/Announcements"
 import type * as Consumer from "@ecommerce/outbox/Consumer"
-import { Feed } from "@ecommerce/outbox/Feed"
+import { Feed, type Holder } from "@ecommerce/outbox/Feed"
 import { DateTime, Duration, Effect, Layer, Metric, Ref } from "effect"
 
 import { Gate } from "./Gate.ts"
@@ -75,19 +75,10 @@ export const layerWorkers = Layer.unwrap(
       const isNews = names !== told.names || DateTime.isLessThan(DateTime.add(told.at, { minutes: 5 }), now)
       if (late.length === 0 || !isNews) return yield* Ref.update(lastTold, (before) => ({ ...before, names }))
       yield* Ref.set(lastTold, { names, at: now })
-      const oldest = yield* feed.holder
-      // One that is there by chance, for a moment, is to blame for nothing.
-      const holder =
-        oldest !== undefined && DateTime.isLessThan(DateTime.add(oldest.since, { seconds: 1 }), now)
-          ? oldest
-          : undefined
-      yield* Effect.logWarning(
-        `${late.map(({ consumer, seconds }) => `${consumer} is ${Math.round(seconds)} s behind`).join(", ")}. ${
-          holder === undefined
-            ? "No transaction holds the feed up."
-            : `The oldest transaction that writes is ${holder.who} (process ${holder.pid}), since ${DateTime.formatIso(holder.since)}.`
-        }`
-      )
+      // The alarm is not to fail because nobody can be named.
+      const holder = yield* Effect.orElseSucceed(feed.holder, () => undefined)
+      const behind = late.map(({ consumer, seconds }) => `${consumer} is ${Math.round(seconds)} s behind`).join(", ")
+      yield* Effect.logWarning(`${behind}. ${blame(holder, now)}`)
     })
 
     // In portions, so that no transaction is long; until nothing is left to delete.
@@ -101,6 +92,16 @@ export const layerWorkers = Layer.unwrap(
     )
   })
 )
+
+/** One that is there by chance, for a moment, is to blame for nothing. */
+const blame = (holder: Holder | undefined, now: DateTime.Utc) => {
+  const aSecondAgo = DateTime.subtract(now, { seconds: 1 })
+  if (holder === undefined || (holder.since !== null && DateTime.isGreaterThan(holder.since, aSecondAgo))) {
+    return "No transaction holds the feed up."
+  }
+  const since = holder.since === null ? "" : `, since ${DateTime.formatIso(holder.since)}`
+  return `The oldest transaction that writes is ${holder.who} (process ${holder.pid})${since}.`
+}
 
 /** Runs a consumer for as long as the service lives, and tells of it in health. */
 export const layerConsumer = (consumer: Consumer.Consumer) =>

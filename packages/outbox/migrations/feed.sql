@@ -13,8 +13,15 @@ CREATE TABLE outbox_origin (
   trimmed_seq bigint NOT NULL DEFAULT 0
 );
 
+CREATE FUNCTION outbox_new_generation() RETURNS bigint LANGUAGE sql VOLATILE
+RETURN (extract(epoch FROM clock_timestamp()) * 1000)::bigint * 1000 + floor(random() * 1000)::bigint;
+
+-- The first one, too: a database that is made anew must not go on with the numbers of the one before. (Events that are there
+-- already, from before there were generations, are of the first.)
 INSERT INTO outbox_origin (generation, system_identifier, timeline)
-SELECT 1, system_identifier::text, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) FROM pg_control_system();
+SELECT CASE WHEN EXISTS (SELECT FROM outbox) THEN 1 ELSE outbox_new_generation() END,
+  system_identifier::text, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
+FROM pg_control_system();
 
 -- The generation that is written now; a new one where this server is not the one that wrote before. Asked with every append,
 -- once a statement: so the first event after a restore or a promotion is in its new generation, whoever writes it.
@@ -29,10 +36,7 @@ BEGIN
   SELECT generation INTO found_generation FROM outbox_origin WHERE system_identifier = here AND timeline = now_on;
   IF found_generation IS NOT NULL THEN RETURN found_generation; END IF;
   UPDATE outbox_origin SET
-    generation = greatest(
-      generation + 1,
-      (extract(epoch FROM clock_timestamp()) * 1000)::bigint * 1000 + floor(random() * 1000)::bigint
-    ),
+    generation = greatest(generation + 1, outbox_new_generation()),
     system_identifier = here, timeline = now_on
   WHERE (system_identifier, timeline) <> (here, now_on);
   RETURN (SELECT generation FROM outbox_origin);
@@ -83,10 +87,11 @@ AS $$
 $$;
 
 -- Who keeps the feeds of the whole server from moving on: the oldest transaction that writes, in whichever database. Asked with
--- the rights of whoever migrates, because a service sees nothing of others; what they do is not told, only who they are.
+-- the rights of whoever migrates, because a service sees nothing of others; what they do is not told, only who they are. (Since
+-- when is hidden from a migrator that is neither superuser nor has pg_read_all_stats.)
 CREATE FUNCTION outbox_holder() RETURNS TABLE (pid integer, who text, since timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = pg_catalog
+SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT pid, who, since FROM (
     SELECT pid, concat_ws(' ', usename, 'of', application_name, 'in', datname) AS who, xact_start AS since,

@@ -42,10 +42,3 @@ export const Cursor = cursorOf(Place).pipe(
     encode: SchemaGetter.transform(idOf)
   })
 )
-
-/** Below 0 where the first comes first. */
-export const compare = (one: Position, other: Position): number =>
-  one.generation - other.generation || compareNumbers(one.xid, other.xid) || compareNumbers(one.seq, other.seq)
-
-const compareNumbers = (one: string, other: string) =>
-  Number(BigInt(one) > BigInt(other)) - Number(BigInt(one) < BigInt(other))

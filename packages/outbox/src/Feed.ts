@@ -11,7 +11,7 @@ import { HttpApiSchema } from "effect/http-api"
 import type { SqlError } from "effect/sql"
 
 import { Announcements, type Word } from "./Announcements.ts"
-import { compare, Cursor, idOf, type Position, start } from "./Cursor.ts"
+import { Cursor, idOf, type Position, start } from "./Cursor.ts"
 import { type Batch, type CloudEvent, completeHeader, CursorGone, type FeedQuery } from "./FeedEndpoint.ts"
 
 export interface Options {
@@ -34,7 +34,8 @@ export interface Lag {
 export interface Holder {
   readonly pid: number | null
   readonly who: string
-  readonly since: DateTime.Utc
+  /** Unknown where whoever migrated may not see it. */
+  readonly since: DateTime.Utc | null
 }
 
 type Sql<A> = Effect.Effect<A, SqlError.SqlError>
@@ -59,20 +60,28 @@ export class Feed extends Context.Service<
       Effect.gen(function* () {
         const sql = yield* PgClient.PgClient
         const announcements = yield* Announcements
-        const read = new Map<string, Position>()
+        /** Who has asked since places were last written, and after which place. */
         const asked = new Map<string, Position>()
+        const known = new Set<string>()
 
         const rowsAfter = ({ generation, seq, xid }: Position, most: number) =>
           eventRows(sql`
             SELECT generation, xid::text AS xid, seq::text AS seq, type, subject, version, data, traceparent, created_at
             FROM outbox_after(${String(generation)}::text::bigint, ${xid}::text::xid8, ${seq}::text::bigint, ${most})`)
 
-        /** Whether what came after a place is kept, and whether there is anything behind the last that was read. */
+        /**
+         * Whether what came after a place is not kept, or the place is none that this server can have given (it was another
+         * one, with a longer history); and whether there is anything behind the last that was read.
+         */
         const standingOf = Effect.fnUntraced(function* (after: Position | undefined, end: Position) {
           const from = after ?? start
           const [row] = yield* standingRows(sql`
-            SELECT ${after !== undefined} AND (trimmed_generation, trimmed_xid, trimmed_seq)
-                > (${String(from.generation)}::text::bigint, ${from.xid}::text::xid8, ${from.seq}::text::bigint) AS is_gone,
+            SELECT ${after !== undefined} AND (
+                (trimmed_generation, trimmed_xid, trimmed_seq)
+                  > (${String(from.generation)}::text::bigint, ${from.xid}::text::xid8, ${from.seq}::text::bigint)
+                OR (${String(from.generation)}::text::bigint, ${from.xid}::text::xid8)
+                  >= (generation, pg_snapshot_xmax(pg_current_snapshot()))
+              ) AS is_gone,
               outbox_unread_since(
                 ${String(end.generation)}::text::bigint, ${end.xid}::text::xid8, ${end.seq}::text::bigint
               ) IS NULL AS is_complete
@@ -80,17 +89,16 @@ export class Feed extends Context.Service<
           return row ?? { isGone: false, isComplete: false }
         })
 
-        /** Whoever asks is known from then on, and has come as far as it says. */
+        /** Whoever asks is known from then on, and has come as far as it says: one that goes back, too, is to miss nothing. */
         const register = Effect.fnUntraced(function* (consumer: string, after: Position) {
-          const before = read.get(consumer)
-          if (before === undefined || compare(after, before) > 0) read.set(consumer, after)
           asked.set(consumer, after)
-          if (before === undefined) yield* write([[consumer, after]])
+          if (known.has(consumer)) return
+          yield* write([[consumer, after]])
+          known.add(consumer)
         })
 
-        /** A consumer's place moves forwards only. */
         const write = (places: ReadonlyArray<readonly [string, Position]>) => sql`
-          INSERT INTO outbox_consumers AS known (name, generation, xid, seq)
+          INSERT INTO outbox_consumers (name, generation, xid, seq)
           SELECT name, generation::bigint, xid::xid8, seq::bigint FROM unnest(
             ${texts(places.map(([consumer]) => consumer))},
             ${texts(places.map(([, { generation }]) => String(generation)))},
@@ -99,8 +107,7 @@ export class Feed extends Context.Service<
           ) AS input (name, generation, xid, seq)
           ORDER BY name
           ON CONFLICT (name) DO UPDATE SET
-            generation = excluded.generation, xid = excluded.xid, seq = excluded.seq, seen_at = clock_timestamp()
-          WHERE (excluded.generation, excluded.xid, excluded.seq) > (known.generation, known.xid, known.seq)`
+            generation = excluded.generation, xid = excluded.xid, seq = excluded.seq, seen_at = clock_timestamp()`
 
         /** Until something is committed, but not longer than this. */
         const pause = (heard: Word, millis: number) =>
@@ -110,12 +117,13 @@ export class Feed extends Context.Service<
             Effect.as(stopping, "stop" as const)
           ])
 
-        const readNow = Effect.fnUntraced(function* (after: Position | undefined, most: number) {
+        const readNow = Effect.fnUntraced(function* ({ after, consumer, limit: most = 500 }: FeedQuery) {
           const rows = yield* rowsAfter(after ?? start, most)
           const end = rows.at(-1) ?? after ?? start
           // Asked afterwards: what was cut off meanwhile has been missed, too, and what was committed is not in it.
           const { isComplete, isGone } = yield* standingOf(after, end)
           if (isGone) return yield* new CursorGone()
+          yield* register(consumer, after ?? start)
           const headers = { [completeHeader]: isComplete ? ("true" as const) : ("false" as const) }
           return HttpApiSchema.withHeaders({ body: rows.map((row) => eventOf(source, row)), headers })
         })
@@ -125,26 +133,24 @@ export class Feed extends Context.Service<
          * wait for an older transaction, nobody says when that ends: then it is looked for soon, and less and less often.
          */
         const readSoon = (
-          after: Position | undefined,
-          most: number,
+          query: FeedQuery,
           until: number,
           waited = 0
         ): Effect.Effect<Batch, CursorGone | SqlError.SqlError> =>
           Effect.gen(function* () {
             const heard = yield* announcements.last
-            const batch = yield* readNow(after, most)
+            const batch = yield* readNow(query)
             const left = until - (yield* Clock.currentTimeMillis)
             if (batch.body.length > 0 || left <= 0) return batch
             const isQuiet = batch.headers[completeHeader] === "true"
             const millis = isQuiet ? lookEvery : Math.min(longestLook, 1 + waited / 2)
             const happened = yield* aside(pause(isQuiet ? heard : none, Math.min(left, millis)))
-            return happened === "stop" ? batch : yield* readSoon(after, most, until, isQuiet ? 0 : waited + millis)
+            return happened === "stop" ? batch : yield* readSoon(query, until, isQuiet ? 0 : waited + millis)
           })
 
-        const readFeed = Effect.fn("Feed.read")(function* ({ after, consumer, limit = 500, wait = 0 }: FeedQuery) {
-          yield* Effect.orDie(register(consumer, after ?? start))
-          const until = (yield* Clock.currentTimeMillis) + wait * 1000
-          return yield* Effect.catchTag(readSoon(after, limit, until), "SqlError", Effect.die)
+        const readFeed = Effect.fn("Feed.read")(function* (query: FeedQuery) {
+          const until = (yield* Clock.currentTimeMillis) + (query.wait ?? 0) * 1000
+          return yield* Effect.catchTag(readSoon(query, until), "SqlError", Effect.die)
         })
 
         const begin = Effect.asVoid(sql`SELECT outbox_begin()`)
@@ -154,16 +160,10 @@ export class Feed extends Context.Service<
           if (active.length === 0) return
           asked.clear()
           const names = texts(active.map(([consumer]) => consumer))
-          const known = yield* placeRows(sql`
+          const written = yield* placeRows(sql`
             SELECT name, generation, xid::text AS xid, seq::text AS seq FROM outbox_consumers WHERE name = ANY(${names})`)
-          const places = new Map(known.map((row) => [row.name, row]))
-          // One that was removed and asks all the same is not gone: it begins where it asked.
-          for (const [consumer, after] of active) if (!places.has(consumer)) read.set(consumer, after)
-          const news = active.flatMap(([consumer]) => {
-            const here = read.get(consumer) ?? start
-            const there = places.get(consumer)
-            return there === undefined || compare(here, there) > 0 ? [[consumer, here] as const] : []
-          })
+          const places = new Map(written.map((row) => [row.name, idOf(row)]))
+          const news = active.filter(([consumer, after]) => places.get(consumer) !== idOf(after))
           if (news.length > 0) yield* write(news)
           // Those who have nothing to read are seen, too.
           yield* sql`
@@ -239,7 +239,11 @@ const EventRow = Schema.Struct({
 const eventRows = rowsOf(EventRow)
 const lagRows = rowsOf(Schema.Struct({ consumer: Schema.String, seconds: Schema.Number }))
 const holderRows = rowsOf(
-  Schema.Struct({ pid: Schema.NullOr(Schema.Int), who: Schema.String, since: Schema.DateTimeUtcFromDate })
+  Schema.Struct({
+    pid: Schema.NullOr(Schema.Int),
+    who: Schema.String,
+    since: Schema.NullOr(Schema.DateTimeUtcFromDate)
+  })
 )
 const standingRows = rowsOf(Schema.Struct({ isGone: Schema.Boolean, isComplete: Schema.Boolean }))
 const countRows = rowsOf(Schema.Struct({ count: Long }))

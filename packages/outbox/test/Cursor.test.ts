@@ -1,4 +1,4 @@
-import { compare, Cursor, idOf, type Position, start } from "@ecommerce/outbox/Cursor"
+import { Cursor, type Position } from "@ecommerce/outbox/Cursor"
 import { assert, describe, it } from "@effect/vitest"
 import { Exit, Schema } from "effect"
 import * as fc from "fast-check"
@@ -46,27 +46,5 @@ describe("a cursor", () => {
     ["a place in it that no bigint holds", encoded("1.1.9223372036854775808")]
   ])("is not made of %s", (_, text) => {
     assert.isTrue(Exit.isFailure(decode(text)), text)
-  })
-})
-
-describe("places", () => {
-  const at = (generation: number, xid: string, seq: string): Position => ({ generation, xid, seq })
-
-  it("are ordered by generation, then transaction, then place in it, as numbers", () => {
-    const ordered = [
-      start,
-      at(1, "3", "9"),
-      at(1, "3", "10"),
-      at(1, "20", "1"),
-      at(1, "18446744073709551614", "1"),
-      at(1, "18446744073709551615", "0"),
-      at(2, "1", "1"),
-      at(10, "0", "0")
-    ]
-    for (const [index, one] of ordered.entries()) {
-      for (const [place, other] of ordered.entries()) {
-        assert.strictEqual(Math.sign(compare(one, other)), Math.sign(index - place), `${idOf(one)} and ${idOf(other)}`)
-      }
-    }
   })
 })

@@ -8,6 +8,7 @@ import { Context, Effect, Layer, Schedule } from "effect"
 import {
   another,
   append,
+  ask,
   commit,
   endOf,
   eventually,
@@ -103,6 +104,28 @@ layer(producerOnItsOwn(), { excludeTestServices: true })("a database that was re
           }).pipe(Effect.provideService(Producer, producer))
         }).pipe(Effect.provide(there))
       })
+  )
+
+  it.effect("knows a cursor that it cannot have given, refuses it, and remembers nobody by it", () =>
+    Effect.gen(function* () {
+      const { administrator } = yield* TestDatabase
+      const { feed } = yield* Producer
+      yield* tell("here")
+      const now = yield* generation
+      // Of a database with a longer history, and of one that was begun later: this one was put back, or made anew.
+      for (const place of [`${now}.99999999.1`, `${now + 1}.1.1`]) {
+        const { body, status } = yield* ask({
+          consumer: "from-elsewhere",
+          after: Buffer.from(place).toString("base64url")
+        })
+        assert.strictEqual(status, 410)
+        assert.containSubset(body, { error: "cursor_gone" })
+      }
+      yield* feed.acknowledge
+      const known = yield* administrator`SELECT FROM inventory.outbox_consumers WHERE name = 'from-elsewhere'`
+      assert.lengthOf(known, 0)
+      assert.include(subjectsOf(yield* readAll("from-elsewhere")), "here")
+    })
   )
 
   it.effect("has its first events in the new generation, also when they are written before its service begins", () =>

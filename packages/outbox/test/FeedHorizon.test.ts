@@ -16,6 +16,7 @@ import {
   producerOnItsOwn,
   read,
   readAll,
+  readUpTo,
   settled,
   subjectsOf,
   tell
@@ -128,11 +129,34 @@ layer(producerOnItsOwn(), { excludeTestServices: true })("the horizon of a feed"
       const holder = yield* feed.holder
       assert.strictEqual(holder?.pid, job.pid)
       assert.strictEqual(holder?.who, "postgres of nightly batch in postgres")
-      assert.isAtMost(Math.abs((holder?.since.epochMilliseconds ?? 0) - before), 5000)
+      assert.isAtMost(Math.abs((holder?.since?.epochMilliseconds ?? 0) - before), 5000)
       yield* job.end("roll back")
       yield* settled
       assert.deepStrictEqual(subjectsOf(yield* readAll("elsewhere", after)), ["held"])
       yield* eventually(Effect.map(feed.holder, (holder) => holder === undefined))
+    })
+  )
+
+  it.effect("is told of also where nobody may see since when, and then the service is well all the same", () =>
+    Effect.gen(function* () {
+      const { administrator } = yield* TestDatabase
+      const { feed } = yield* Producer
+      yield* administrator`CREATE ROLE migrator`.unprepared
+      yield* administrator`GRANT ALL ON SCHEMA inventory TO migrator`.unprepared
+      yield* administrator`ALTER FUNCTION inventory.outbox_holder() OWNER TO migrator`.unprepared
+      const after = yield* endOf("hidden")
+      const job = yield* batchJobAtWork
+      yield* commit("held")
+      assert.containSubset(yield* feed.holder, { pid: job.pid, since: null })
+      yield* Effect.sleep("1100 millis")
+      const lines = yield* loud({ FEED_ALARM_AFTER: "1 second" })
+      yield* eventually(Effect.sync(() => lines.some((line) => line.includes("hidden is"))))
+      assert.match(lines.join("\n"), /The oldest transaction that writes is [^,]+ \(process \d+\)\./u)
+      yield* job.end("commit")
+      assert.isString(after)
+      yield* administrator`ALTER FUNCTION inventory.outbox_holder() OWNER TO postgres`.unprepared
+      yield* settled
+      yield* readUpTo("hidden", "held")
     })
   )
 

@@ -1,4 +1,3 @@
-import { compare } from "@ecommerce/outbox/Cursor"
 import type { CloudEvent } from "@ecommerce/outbox/FeedEndpoint"
 import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
@@ -6,6 +5,7 @@ import { Effect, Fiber, Ref } from "effect"
 import * as fc from "fast-check"
 
 import {
+  compare,
   another,
   append,
   endOf,

@@ -7,6 +7,7 @@ import { StartupError } from "@ecommerce/chassis/StartupError"
 import * as FeedDesk from "@ecommerce/outbox/FeedDesk"
 import { Console, Effect, Option, Path, Redacted } from "effect"
 import { Argument, Command } from "effect/cli"
+import { SqlError } from "effect/sql"
 
 import * as CommandLine from "./CommandLine.ts"
 import * as Credentials from "./Credentials.ts"
@@ -50,7 +51,12 @@ const atEveryDesk = Effect.fnUntraced(function* <A, E>(work: (desk: Desk, servic
           Effect.flatMap(FeedDesk.make, (desk) => work(desk, place.name)),
           tables
         ).pipe(
-          Effect.mapError((error) => new StartupError({ message: `The database of ${place.name}: ${String(error)}` }))
+          Effect.mapError(
+            (error) =>
+              new StartupError({
+                message: `The database of ${place.name}: ${SqlError.isSqlError(error) ? Database.describe(error) : String(error)}`
+              })
+          )
         )
       })
     )
