@@ -11,7 +11,7 @@ import { Deferred, Effect, Layer, Schema } from "effect"
 import { HttpClientRequest } from "effect/http"
 
 import { definition } from "../src/Http.ts"
-import { layer as counter, newProduct, outside, place, replica, say } from "./fixtures/Counter.ts"
+import { honoured, layer as counter, newProduct, outside, place, replica, say } from "./fixtures/Counter.ts"
 
 /** Another order each time. */
 const order = (productId: string) =>
@@ -22,16 +22,6 @@ const change = Effect.fn("change")(function* (id: ProductId, to: { priceCents?: 
   const request = HttpClientRequest.patch(`${inventory.url}/products/${id}`)
   const { status } = yield* Effect.scoped(outside(HttpClientRequest.bodyJsonUnsafe(request, to)))
   assert.strictEqual(status, 200)
-})
-
-const lineRows = rowsOf(Schema.Struct({ unitPriceCents: Schema.Int }))
-
-/** At which prices the product was ordered, in the order of the orders. */
-const honoured = Effect.fn("honoured")(function* (productId: ProductId) {
-  const { administrator: sql } = yield* TestDatabase
-  const rows = yield* lineRows(sql`
-    SELECT unit_price_cents FROM edge_api.order_lines WHERE product_id = ${productId}::uuid ORDER BY order_id`)
-  return rows.map(({ unitPriceCents }) => unitPriceCents)
 })
 
 const copyRows = rowsOf(
@@ -263,12 +253,11 @@ layer(Neighbours.layer().pipe(Layer.provideMerge(TestDatabase.layer)), { exclude
         assert.deepStrictEqual(yield* witness.snapshot, before)
         yield* running
         const all = Effect.forEach([product, ...others], copyOf)
-        // They may come in several batches: other tests' transactions hold the horizon of the server that is shared.
+        // In one batch or in several: other tests' transactions hold the horizon of the server that is shared.
         yield* until(
-          Effect.map(all, ([copy, ...more]) => copy?.active === false && more.every((one) => one !== undefined))
+          Effect.map(all, (copies) => copies[0]?.active === false && copies.every((one) => one !== undefined))
         )
-        const copies = yield* all
-        assert.deepStrictEqual(copies, [
+        assert.deepStrictEqual(yield* all, [
           { priceCents: 1003, active: false, version: 5, wasAsked: false },
           { priceCents: 2001, active: true, version: 1, wasAsked: false },
           { priceCents: 2002, active: true, version: 1, wasAsked: false }
