@@ -7,7 +7,7 @@ import { Effect, Fiber } from "effect"
 
 import { accounts, get, idOf, layer as counter, newProduct, place } from "./fixtures/Counter.ts"
 
-const settings = { PROCESSOR_TIMEOUT: "5 seconds", AUTHORIZE_WITHIN: "500 millis" }
+const settings = { PROCESSOR_TIMEOUT: "5 seconds", AUTHORIZE_WITHIN: "4 seconds" }
 const mentioning = (tables: ReadonlyArray<string>) => tables.filter((table) => !table.endsWith(" 0"))
 
 layer(counter(settings), { excludeTestServices: true })("what is a customer's own", (it) => {
