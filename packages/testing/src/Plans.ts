@@ -66,13 +66,16 @@ export const runsOfKeptPlans = Effect.gen(function* () {
   return row?.runs ?? 0
 })
 
-/** ANALYZE reads rows too. It says so at once: its session would tell up to ten seconds later, in the middle of a measurement. */
-const analyze = Effect.gen(function* () {
-  const { administrator } = yield* TestDatabase
-  yield* administrator.withTransaction(
-    Effect.andThen(administrator`ANALYZE`.unprepared, administrator`SELECT pg_stat_force_next_flush()`)
+/**
+ * What a test itself does beside the operations that are measured reads rows too. It says so at once: its session would tell
+ * up to ten seconds later, in the middle of a measurement.
+ */
+export const beside = <A, E, R>(work: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(TestDatabase, ({ administrator }) =>
+    administrator.withTransaction(Effect.tap(work, administrator`SELECT pg_stat_force_next_flush()`))
   )
-})
+
+const analyze = Effect.flatMap(TestDatabase, ({ administrator }) => beside(administrator`ANALYZE`.unprepared))
 
 /** How a service's tables grow, and what is done with them. */
 export interface Growth<E, R> {
@@ -109,13 +112,12 @@ export const overreadWhileGrowing = Effect.fn("overreadWhileGrowing")(function* 
   const before = yield* runsOfKeptPlans
   const last = yield* operations(8)
   const kept = (yield* runsOfKeptPlans) - before
-  yield* administrator.withTransaction(
+  yield* beside(
     Effect.gen(function* () {
       yield* administrator`SET LOCAL session_replication_role = replica`.unprepared
       for (const insert of rows) {
         yield* administrator.unsafe(`INSERT INTO ${schema}.${insert} FROM generate_series(1, ${count}) AS n`).unprepared
       }
-      yield* administrator`SELECT pg_stat_force_next_flush()`
     })
   )
   const grown = yield* operations(9)
