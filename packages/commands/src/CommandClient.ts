@@ -6,10 +6,10 @@
  * may or may not have happened. Whoever calls again under the same key has it once.
  */
 import * as Traceparent from "@ecommerce/protocol/Traceparent"
+import * as Batcher from "@ecommerce/sets/Batcher"
 import { Duration, Effect, type Redacted, Result, Schema } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 
-import * as Batcher from "./Batcher.ts"
 import { BadItem, type Command, type General, Unavailable } from "./Command.ts"
 import * as Wire from "./Wire.ts"
 

@@ -1,4 +1,4 @@
-import * as Batcher from "@ecommerce/commands/Batcher"
+import * as Batcher from "@ecommerce/sets/Batcher"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Latch } from "effect"
 import { TestClock } from "effect/testing"

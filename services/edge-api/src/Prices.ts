@@ -17,12 +17,11 @@ import { ProductId } from "@ecommerce/contracts/Ids"
 import { InventoryClient } from "@ecommerce/contracts/Inventory"
 import type { Product } from "@ecommerce/contracts/Inventory/Products"
 import type { PricedLine } from "@ecommerce/contracts/Orders/Lifecycle"
+import * as Batched from "@ecommerce/sets/Batched"
 import { booleans, integers, longs, rowsOf, uuids } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
 import { Array as Arr, Clock, Context, Duration, Effect, Layer, Ref, Result, Schema } from "effect"
 import type { SqlError } from "effect/sql"
-
-import * as Batched from "./Batched.ts"
 
 type Lines = Arr.NonEmptyReadonlyArray<PricedLine>
 

@@ -6,8 +6,8 @@
  * or never, leaves a fact behind.
  */
 import * as Database from "@ecommerce/chassis/Database"
-import * as Batcher from "@ecommerce/commands/Batcher"
 import { AuthorizationId, DeclineCode } from "@ecommerce/contracts/Payment/Commands"
+import * as Batcher from "@ecommerce/sets/Batcher"
 import { booleans, integers, Long, longs, rowsOf, texts } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Fiber, Layer, Random, Redacted, Result, Schema } from "effect"

@@ -1,4 +1,4 @@
-import * as Batcher from "@ecommerce/commands/Batcher"
+import * as Batcher from "@ecommerce/sets/Batcher"
 import { assert, it } from "@effect/vitest"
 import { Effect, Exit, Option, Scope } from "effect"
 import * as fc from "fast-check"

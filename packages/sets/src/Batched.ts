@@ -1,9 +1,10 @@
 /**
  * Calls for one, run as sets: those that come at the same time share a transaction, and one alone waits for nothing.
  */
-import * as Batcher from "@ecommerce/commands/Batcher"
 import { Effect, Result } from "effect"
 import type { SqlError } from "effect/sql"
+
+import * as Batcher from "./Batcher.ts"
 
 /** A failing batch fails for all of its callers; there is no better answer for any of them. */
 export const make = Effect.fnUntraced(function* <Item, Answer>(

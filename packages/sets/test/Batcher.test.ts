@@ -1,4 +1,4 @@
-import * as Batcher from "@ecommerce/commands/Batcher"
+import * as Batcher from "@ecommerce/sets/Batcher"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
