@@ -13,3 +13,10 @@ export const current: Effect.Effect<Option.Option<string>> = Effect.map(
 /** Ids of nothing but zeros, and the version ff, are none. */
 export const isTraceparent = (text: string): boolean =>
   /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/u.test(text)
+
+/** The span that a traceparent names, for what is done on its behalf. */
+export const spanOf = (traceparent: string | null): Option.Option<Tracer.ExternalSpan> => {
+  if (traceparent === null || !isTraceparent(traceparent)) return Option.none()
+  const [, traceId = "", spanId = "", flags = "00"] = traceparent.split("-")
+  return Option.some(Tracer.externalSpan({ traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 }))
+}

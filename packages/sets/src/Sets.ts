@@ -14,6 +14,7 @@ const column = (elementType: number) => (values: ReadonlyArray<unknown>) =>
 export const uuids: (values: ReadonlyArray<string | null>) => PgTypes.Parameter = column(PgTypes.OID.uuid)
 export const texts: (values: ReadonlyArray<string | null>) => PgTypes.Parameter = column(PgTypes.OID.text)
 export const integers: (values: ReadonlyArray<number | null>) => PgTypes.Parameter = column(PgTypes.OID.int4)
+export const doubles: (values: ReadonlyArray<number | null>) => PgTypes.Parameter = column(PgTypes.OID.float8)
 export const booleans: (values: ReadonlyArray<boolean | null>) => PgTypes.Parameter = column(PgTypes.OID.bool)
 
 const bigints = column(PgTypes.OID.int8)

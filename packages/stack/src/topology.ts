@@ -5,8 +5,9 @@
  */
 import { edge } from "@ecommerce/contracts/Edge"
 import { inventory } from "@ecommerce/contracts/Inventory"
+import { orchestrator } from "@ecommerce/contracts/Orchestrator"
 import { orders } from "@ecommerce/contracts/Orders"
 import { payment } from "@ecommerce/contracts/Payment"
 import type { Place } from "@ecommerce/protocol/Place"
 
-export const topology: ReadonlyArray<Place> = [inventory, payment, orders, edge]
+export const topology: ReadonlyArray<Place> = [inventory, payment, orders, orchestrator, edge]

@@ -1,0 +1,1 @@
+\ir ../../packages/outbox/migrations/consumer.sql

@@ -1,0 +1,306 @@
+/**
+ * Runs sagas: takes those that are due, sends their steps, writes down what came of them.
+ *
+ * Each saga that it has is a fiber of its own, so that a slow step holds up nobody; what they write at the same time is one
+ * transaction. Any number of engines may work on one database. Work is done in rounds, which whoever runs the engine calls
+ * again and again: `claimRound`, `beatRound`, `takeoverRound`.
+ */
+import { randomUUID } from "node:crypto"
+
+import * as Traceparent from "@ecommerce/protocol/Traceparent"
+import * as Batched from "@ecommerce/sets/Batched"
+import { isolated } from "@ecommerce/sets/Isolation"
+import { Clock, Context, Duration, Effect, Exit, FiberMap, Latch, Layer, Option, Random, Schedule } from "effect"
+import type { SqlError } from "effect/sql"
+
+import * as Decide from "./Decide.ts"
+import type { Definition, NewSaga } from "./Saga.ts"
+import { type Named, type Opening, SagaStore, type Write } from "./SagaStore.ts"
+import { type Held, storedOf } from "./SagaStore/Rows.ts"
+
+export interface Options<R> {
+  /** Of this engine among others, for people. */
+  readonly name: string
+  /** All that there are sagas of: those of earlier versions too, until none of them is under way. */
+  readonly definitions: ReadonlyArray<Definition<R>>
+  readonly policy: Decide.Policy
+  /** How many sagas it has at the same time. */
+  readonly mostInFlight: number
+  /** How long a step may take; then nobody knows whether it happened. */
+  readonly stepTimeout: Duration.Duration
+  /** For how long it has its sagas to itself without having said that it lives. */
+  readonly lease: Duration.Duration
+  /** How long to wait for due sagas when nobody says that there are some. */
+  readonly pollEvery: Duration.Duration
+  /** At its end, how long steps under way may take to come to theirs. */
+  readonly stopWithin: Duration.Duration
+}
+
+type Sql<A> = Effect.Effect<A, SqlError.SqlError>
+
+export class SagaEngine extends Context.Service<
+  SagaEngine,
+  {
+    /** In the caller's transaction. A saga that is there already is left as it is. */
+    readonly start: (sagas: ReadonlyArray<NewSaga>) => Sql<void>
+    /**
+     * In the caller's transaction. A saga on its way turns back before its next send; one that has no way back is taken back
+     * by another saga when it is completed. Answers which of them there are.
+     */
+    readonly cancel: (sagas: ReadonlyArray<Named>) => Sql<ReadonlyArray<Named>>
+    /** Due sagas are looked for at once: something was committed. */
+    readonly wake: Effect.Effect<void>
+    /** Waits until it is time, takes what is due, and returns while it is being worked on. */
+    readonly claimRound: Sql<void>
+    /** Says that this engine lives. */
+    readonly beatRound: Sql<void>
+    /** Takes their sagas from those that have not said so for too long. */
+    readonly takeoverRound: Sql<void>
+    readonly inFlight: Effect.Effect<number>
+  }
+>()("@ecommerce/saga/SagaEngine") {
+  static readonly layer = <R>(options: Options<R>) =>
+    Layer.effect(
+      SagaEngine,
+      Effect.gen(function* () {
+        const { definitions, lease, mostInFlight, name, policy, pollEvery, stepTimeout, stopWithin } = options
+        const store = yield* SagaStore
+        const context = yield* Effect.context<R>()
+        const worker = randomUUID()
+        const known = new Map(definitions.map((definition) => [versionOf(definition), definition]))
+        const suspects = new Set<string>()
+        const unsent = new Set<string>()
+        const wanted = yield* Latch.make(false)
+        let heldUntil = 0n
+        let isStopping = false
+        /** More may be due than was taken. */
+        let mayBeMore = false
+
+        // Given up last, when nothing is under way any more.
+        yield* Effect.addFinalizer(() =>
+          Effect.ignore(Effect.timeout(store.leave(worker, [...unsent]), "2 seconds"), { log: "Warn" })
+        )
+
+        const writeOne = yield* Batched.make(
+          isolated<Write, Written, never>({
+            run: (writes) =>
+              Effect.map(store.write(worker, writes), (flags) =>
+                writes.map(({ saga }) => flags.get(saga.id) ?? "lost")
+              ),
+            keyOf: ({ saga }) => saga.id,
+            contentOf: ({ decision, saga }) => `${saga.epoch} ${decision.state.entries}`,
+            onBadItem: () => "bad"
+          })
+        )
+
+        /** Whatever is wrong with the database goes over; until then the saga stays ours. */
+        const write = (change: Write) =>
+          writeOne(change).pipe(
+            Effect.tapError((error) =>
+              Effect.logWarning("What came of a step cannot be written and is tried again", error)
+            ),
+            Effect.retry(patience),
+            Effect.orDie
+          )
+
+        const inFlight = yield* FiberMap.make<string>()
+        yield* Effect.addFinalizer(() =>
+          Effect.suspend(() => {
+            isStopping = true
+            return Effect.ignore(Effect.timeout(FiberMap.awaitEmpty(inFlight), stopWithin))
+          })
+        )
+
+        const definitionOf = (saga: { readonly definition: string; readonly definitionVersion: number }) => {
+          const definition = known.get(versionOf({ name: saga.definition, version: saga.definitionVersion }))
+          if (definition === undefined) throw new Error(`There is no definition ${saga.definition} here`)
+          return definition
+        }
+
+        const openingOf = (saga: NewSaga): Opening => ({ saga, decision: Decide.begin(definitionOf(saga).plan) })
+
+        const takeBack = (saga: Held) => {
+          const next = definitionOf(saga).afterwards?.(storedOf(saga))
+          return next === undefined
+            ? undefined
+            : openingOf({ ...next, traceparent: next.traceparent ?? saga.traceparent })
+        }
+
+        /** What came of the step that the saga is at. */
+        const call = (saga: Held, state: Decide.State) => {
+          const { runs, undos } = definitionOf(saga)
+          const perform = (state.status === "COMPENSATING" ? undos : runs).get(state.step ?? "")
+          const asked =
+            perform === undefined
+              ? Effect.succeed(unavailable(`${saga.definition} has no step ${state.step}`))
+              : perform({ input: saga.input, results: state.results })
+          return asked.pipe(
+            Effect.timeoutOrElse({
+              duration: stepTimeout,
+              orElse: () => Effect.succeed(unavailable(`There was no answer within ${Duration.format(stepTimeout)}.`))
+            }),
+            Effect.provideContext(context),
+            Effect.catchDefect((defect) =>
+              Effect.as(
+                Effect.logError(`${saga.definition} died in ${state.step}`, defect),
+                unavailable(defect instanceof Error ? defect.message : "It died.")
+              )
+            ),
+            Effect.withSpan(`${saga.definition} ${state.step}`, {
+              ...Option.match(Traceparent.spanOf(saga.traceparent), {
+                onNone: () => ({}),
+                onSome: (parent) => ({ parent })
+              }),
+              attributes: {
+                "saga.id": saga.id,
+                "saga.key": saga.key,
+                "saga.step": state.step,
+                "saga.attempt": state.attempts + 1
+              }
+            }),
+            Effect.timed
+          )
+        }
+
+        /** From one send to the next, until the saga waits, ends, or is somebody else's. */
+        const drive = Effect.fnUntraced(function* (saga: Held) {
+          const { plan } = definitionOf(saga)
+          const ifCancelled = takeBack(saga)
+          let decision = Decide.onClaim(plan, policy, saga.state, saga.flags)
+          let millis: number | null = null
+          for (;;) {
+            if (decision.entries.length > 0) {
+              const written: Written = yield* write({ saga, decision, millis, ifCancelled })
+              if (written === "lost") return
+              if (written === "bad") return yield* setAside(saga)
+              if (decision.next._tag !== "Send") return yield* report(saga, decision)
+              yield* report(saga, decision)
+              millis = null
+              decision = Decide.onFlags(plan, decision.state, written)
+              if (decision.entries.length > 0) continue
+            }
+            if (isStopping) return void unsent.add(saga.id)
+            if ((yield* Clock.monotonicTimeNanos) >= heldUntil) return yield* letGo(saga, Duration.zero)
+            const { state } = decision
+            const [took, outcome] = yield* call(saga, state)
+            millis = Duration.toMillis(took)
+            decision = Decide.onOutcome(plan, policy, state, outcome)
+            if (decision.next._tag === "Wait") decision = { ...decision, next: yield* jittered(decision.next) }
+          }
+        })
+
+        /** One that was lost meanwhile is not concerned. */
+        const letGo = (saga: Held, pause: Duration.Duration) =>
+          Effect.orDie(Effect.retry(store.letGo(worker, saga, pause), patience))
+
+        /** PostgreSQL will not store what came of it, or it dies on the way: it comes again, and is stuck after some times. */
+        const setAside = (saga: Held) =>
+          Effect.andThen(
+            Effect.logError(`What came of a step of ${saga.definition} ${saga.key} cannot be stored`),
+            letGo(saga, Duration.millis(policy.longestDelayMillis))
+          )
+
+        /** Whatever ends its fiber, a saga is not left with an owner that does nothing. */
+        const take = (saga: Held) =>
+          FiberMap.run(
+            inFlight,
+            saga.id,
+            drive(saga).pipe(
+              Effect.onExit((exit) => {
+                suspects.delete(saga.id)
+                const isCutOff = Exit.isFailure(exit) && !isStopping
+                return Effect.andThen(
+                  isCutOff
+                    ? Effect.andThen(Effect.logError("A saga cannot be worked on", exit.cause), setAside(saga))
+                    : Effect.void,
+                  mayBeMore ? wanted.open : Effect.void
+                )
+              })
+            )
+          )
+
+        const pairs = definitions.map(({ name, version }) => ({ name, version }))
+
+        const claimAll = Effect.gen(function* () {
+          const free = mostInFlight - (yield* FiberMap.size(inFlight))
+          const most = Math.min(free, mostAtOnce)
+          const healthy = yield* store.claim({ worker, definitions: pairs, most, suspects: false })
+          for (const saga of healthy) yield* take(saga)
+          if (suspects.size === 0 && free > healthy.length) {
+            // Alone among its kind: if it is what ends workers, no other is blamed for it.
+            const [suspect] = yield* store.claim({ worker, definitions: pairs, most: 1, suspects: true })
+            if (suspect !== undefined) {
+              suspects.add(suspect.id)
+              yield* take(suspect)
+            }
+          }
+          mayBeMore = healthy.length === most || suspects.size > 0
+          return mayBeMore && healthy.length > 0
+        })
+
+        const claimRound = Effect.gen(function* () {
+          if (isStopping) return yield* Effect.never
+          yield* Effect.timeoutOption(wanted.await, pollEvery)
+          yield* wanted.close
+          if (yield* claimAll) yield* wanted.open
+        })
+
+        const beatRound = Effect.gen(function* () {
+          const began = yield* Clock.monotonicTimeNanos
+          yield* store.beat(worker, name, lease)
+          heldUntil = began + BigInt(Math.floor(Duration.toMillis(lease))) * 1_000_000n
+        })
+
+        const takeoverRound = Effect.gen(function* () {
+          const taken = yield* Effect.repeat(store.takeFromTheDead, { while: (count) => count > 0 })
+          if (taken > 0) yield* wanted.open
+        })
+
+        const start = (sagas: ReadonlyArray<NewSaga>) => Effect.asVoid(store.start(sagas.map(openingOf)))
+
+        const cancel = Effect.fn("SagaEngine.cancel")(function* (sagas: ReadonlyArray<Named>) {
+          const asked = yield* store.requestCancel(sagas)
+          const late = asked.filter(({ state }) => state.status === "COMPLETED").map(takeBack)
+          yield* store.start(late.filter((opening) => opening !== undefined))
+          return asked.map(({ definition, key }) => ({ definition, key }))
+        })
+
+        return SagaEngine.of({
+          start,
+          cancel,
+          wake: Effect.asVoid(wanted.open),
+          claimRound,
+          beatRound,
+          takeoverRound,
+          inFlight: FiberMap.size(inFlight)
+        })
+      })
+    )
+}
+
+type Written = Decide.Flags | "lost" | "bad"
+
+/** In one statement. */
+const mostAtOnce = 500
+
+const patience = Schedule.jittered(Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("5 seconds")]))
+
+const versionOf = ({ name, version }: { readonly name: string; readonly version: number }) => `${name} ${version}`
+
+const unavailable = (detail: string): Decide.Outcome => ({ _tag: "Unavailable", detail })
+
+/** So that those who failed together do not come back together. */
+const jittered = (wait: Extract<Decide.Next, { readonly _tag: "Wait" }>) =>
+  Effect.map(Random.next, (chance) => ({ ...wait, millis: wait.millis * (0.8 + 0.4 * chance) }))
+
+/** A line for what somebody may want to know at night. */
+const report = ({ definition, key }: Held, { news }: Decide.Decision) =>
+  Effect.forEach(
+    news,
+    ({ reason, step, type }) => {
+      const line = `${definition} ${key}: ${type}${step === null ? "" : ` (${step})`}${reason === null ? "" : `, ${reason.code}`}`
+      if (type === "stuck") return Effect.logError(line)
+      return type === "compensating" ? Effect.logWarning(line) : Effect.logDebug(line)
+    },
+    { discard: true }
+  )
