@@ -122,7 +122,7 @@ export class Undoable<Input, Results extends object, Owed extends string, R> ext
     })
   }
 
-  step<Name extends string, A, E extends Tagged, R2, E3 extends Tagged, R3>(
+  step<Name extends string, A, E extends Tagged, R2, E3 extends Tagged = never, R3 = never>(
     name: Exclude<Name, keyof Results>,
     step: RunOf<Input, Results, A, E, R2> & (WithUndo<Input, Results, E3, R3> | UndoneBy<Owed>)
   ): Undoable<Input, With<Results, Name, A>, Owed, R | R2 | R3> {
