@@ -8,6 +8,7 @@ import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, Schema } from "effect"
 import type { SqlError } from "effect/sql"
 
+import * as Catalogue from "./Catalogue.ts"
 import * as Decide from "./Decide.ts"
 import type { Definition } from "./Saga.ts"
 import { SagaStore } from "./SagaStore.ts"
@@ -113,7 +114,8 @@ export class SagaDesk extends Context.Service<
       Effect.gen(function* () {
         const sql = yield* PgClient.PgClient
         const store = yield* SagaStore
-        const known = new Map(definitions.map((definition) => [`${definition.name} ${definition.version}`, definition]))
+        const catalogue = Catalogue.make(definitions)
+        const versions = catalogue.versions.map(({ name, version }) => `${name} ${version}`)
         const columns = sql.literal(summaryColumns)
 
         const isOfFilter = (filter: Filter) => {
@@ -132,7 +134,7 @@ export class SagaDesk extends Context.Service<
         const ofKey = Effect.fn("SagaDesk.ofKey")((key: string) =>
           summaryRows(sql`
             SELECT ${columns} FROM sagas
-            WHERE (definition, key) IN (SELECT name, ${key} FROM unnest(${[...new Set(definitions.map(({ name }) => name))]}::text[]) AS known (name))
+            WHERE (definition, key) IN (SELECT name, ${key} FROM unnest(${catalogue.names}::text[]) AS known (name))
             ORDER BY id`)
         )
 
@@ -164,7 +166,7 @@ export class SagaDesk extends Context.Service<
           const saga = yield* store.claimOne(hand, id)
           if (saga === undefined) return yield* inTheWay(id)
           const { state } = saga
-          const definition = known.get(`${saga.definition} ${saga.definitionVersion}`)
+          const definition = catalogue.find(saga)
           const step = state.step ?? ""
           if (definition === undefined || (state.status === "RUNNING" && !definition.mayResult(step, result))) {
             return yield* new ResultNeeded({ id, step })
@@ -172,7 +174,9 @@ export class SagaDesk extends Context.Service<
           const decision = Decide.onResolution(definition.plan, state, result, `${by}: ${note}`)
           const next: Decide.Next =
             decision.next._tag === "Send" ? { _tag: "Wait", millis: 0, untilDeadline: false } : decision.next
-          yield* store.write(hand, [{ saga, decision: { ...decision, next }, millis: null, ifCancelled: undefined }])
+          yield* store.write(hand, [
+            { saga, decision: { ...decision, next }, millis: null, ifCancelled: catalogue.takeBack(saga) }
+          ])
         })
 
         const vitals = Effect.gen(function* () {
@@ -181,7 +185,7 @@ export class SagaDesk extends Context.Service<
               (SELECT count(*) FROM sagas WHERE ended_at IS NULL) AS open,
               (SELECT count(*) FROM sagas WHERE stuck IS NOT NULL) AS stuck,
               coalesce(extract(epoch FROM clock_timestamp() - min(due_at)), 0)::float8 AS oldest_due_seconds,
-              count(*) FILTER (WHERE NOT definition || ' ' || definition_version = ANY(${[...known.keys()]}::text[])) AS unclaimable
+              count(*) FILTER (WHERE NOT definition || ' ' || definition_version = ANY(${versions}::text[])) AS unclaimable
             FROM sagas WHERE owner IS NULL AND due_at <= now()`)
           return row ?? { open: 0, stuck: 0, oldestDueSeconds: 0, unclaimable: 0 }
         })

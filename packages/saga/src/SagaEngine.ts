@@ -13,10 +13,11 @@ import { isolated } from "@ecommerce/sets/Isolation"
 import { Clock, Context, Duration, Effect, Exit, FiberMap, Latch, Layer, Option, Random, Schedule } from "effect"
 import type { SqlError } from "effect/sql"
 
+import * as Catalogue from "./Catalogue.ts"
 import * as Decide from "./Decide.ts"
 import type { Definition, NewSaga } from "./Saga.ts"
-import { type Named, type Opening, SagaStore, type Write } from "./SagaStore.ts"
-import { type Held, storedOf } from "./SagaStore/Rows.ts"
+import { type Named, SagaStore, type Write } from "./SagaStore.ts"
+import type { Held } from "./SagaStore/Rows.ts"
 
 export interface Options<R> {
   /** Of this engine among others, for people. */
@@ -67,7 +68,7 @@ export class SagaEngine extends Context.Service<
         const store = yield* SagaStore
         const context = yield* Effect.context<R>()
         const worker = randomUUID()
-        const known = new Map(definitions.map((definition) => [versionOf(definition), definition]))
+        const { definitionOf, openingOf, takeBack, versions } = Catalogue.make(definitions)
         const suspects = new Set<string>()
         const unsent = new Set<string>()
         const wanted = yield* Latch.make(false)
@@ -110,21 +111,6 @@ export class SagaEngine extends Context.Service<
             return Effect.ignore(Effect.timeout(FiberMap.awaitEmpty(inFlight), stopWithin))
           })
         )
-
-        const definitionOf = (saga: { readonly definition: string; readonly definitionVersion: number }) => {
-          const definition = known.get(versionOf({ name: saga.definition, version: saga.definitionVersion }))
-          if (definition === undefined) throw new Error(`There is no definition ${saga.definition} here`)
-          return definition
-        }
-
-        const openingOf = (saga: NewSaga): Opening => ({ saga, decision: Decide.begin(definitionOf(saga).plan) })
-
-        const takeBack = (saga: Held) => {
-          const next = definitionOf(saga).afterwards?.(storedOf(saga))
-          return next === undefined
-            ? undefined
-            : openingOf({ ...next, traceparent: next.traceparent ?? saga.traceparent })
-        }
 
         /** What came of the step that the saga is at. */
         const call = (saga: Held, state: Decide.State) => {
@@ -219,16 +205,14 @@ export class SagaEngine extends Context.Service<
             )
           )
 
-        const pairs = definitions.map(({ name, version }) => ({ name, version }))
-
         const claimAll = Effect.gen(function* () {
           const free = mostInFlight - (yield* FiberMap.size(inFlight))
           const most = Math.min(free, mostAtOnce)
-          const healthy = yield* store.claim({ worker, definitions: pairs, most, suspects: false })
+          const healthy = yield* store.claim({ worker, definitions: versions, most, suspects: false })
           for (const saga of healthy) yield* take(saga)
           if (suspects.size === 0 && free > healthy.length) {
             // Alone among its kind: if it is what ends workers, no other is blamed for it.
-            const [suspect] = yield* store.claim({ worker, definitions: pairs, most: 1, suspects: true })
+            const [suspect] = yield* store.claim({ worker, definitions: versions, most: 1, suspects: true })
             if (suspect !== undefined) {
               suspects.add(suspect.id)
               yield* take(suspect)
@@ -284,8 +268,6 @@ type Written = Decide.Flags | "lost" | "bad"
 const mostAtOnce = 500
 
 const patience = Schedule.jittered(Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("5 seconds")]))
-
-const versionOf = ({ name, version }: { readonly name: string; readonly version: number }) => `${name} ${version}`
 
 const unavailable = (detail: string): Decide.Outcome => ({ _tag: "Unavailable", detail })
 

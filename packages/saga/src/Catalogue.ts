@@ -1,0 +1,48 @@
+/**
+ * The definitions that are known here, each version by itself.
+ */
+import * as Decide from "./Decide.ts"
+import type { Definition, NewSaga } from "./Saga.ts"
+import type { Opening } from "./SagaStore.ts"
+import { type Held, storedOf } from "./SagaStore/Rows.ts"
+
+interface Versioned {
+  readonly definition: string
+  readonly definitionVersion: number
+}
+
+export const make = <R>(definitions: ReadonlyArray<Definition<R>>) => {
+  const known = new Map(
+    definitions.map((definition) => [
+      nameOf({ definition: definition.name, definitionVersion: definition.version }),
+      definition
+    ])
+  )
+  const find = (saga: Versioned) => known.get(nameOf(saga))
+
+  /** Only what is known is claimed, and only what is known is begun. */
+  const definitionOf = (saga: Versioned) => {
+    const definition = find(saga)
+    if (definition === undefined) throw new Error(`There is no definition ${nameOf(saga)} here`)
+    return definition
+  }
+
+  const openingOf = (saga: NewSaga): Opening => ({ saga, decision: Decide.begin(definitionOf(saga).plan) })
+
+  /** What takes back a saga that is completed, where something does. It belongs to the same trace. */
+  const takeBack = (saga: Held): Opening | undefined => {
+    const next = definitionOf(saga).afterwards?.(storedOf(saga))
+    return next === undefined ? undefined : openingOf({ ...next, traceparent: next.traceparent ?? saga.traceparent })
+  }
+
+  return {
+    find,
+    definitionOf,
+    openingOf,
+    takeBack,
+    names: [...new Set(definitions.map(({ name }) => name))],
+    versions: definitions.map(({ name, version }) => ({ name, version }))
+  }
+}
+
+const nameOf = ({ definition, definitionVersion }: Versioned) => `${definition} ${definitionVersion}`
