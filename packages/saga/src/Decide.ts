@@ -6,30 +6,8 @@
  * what was sent and has no outcome is unknown, and is treated as if it may have happened.
  */
 
-/** The shape of a definition: its steps in order, and the undos that are owed whichever of them fails. */
-export interface Plan {
-  readonly owed: ReadonlyArray<string>
-  readonly steps: ReadonlyArray<PlannedStep>
-}
-
-/** `own`: the step has an undo; `owed`: one of the owed undos is its undo; `none`: there is no way back from it. */
-export interface PlannedStep {
-  readonly name: string
-  readonly undo: "own" | "owed" | "none"
-}
-
-export interface Policy {
-  /** How often a step that can be undone is tried before it is given up; the first time included. */
-  readonly attempts: number
-  /** Before the second attempt; before each further one so many times as long, up to the longest. */
-  readonly delayMillis: number
-  readonly multiplier: number
-  readonly longestDelayMillis: number
-  /** After how many attempts what is never given up (an undo, a step with no way back) is called stuck. */
-  readonly stuckAfter: number
-  /** After how many sends without an outcome a saga is called stuck: it may be what ends its workers. */
-  readonly mostClaims: number
-}
+import { isUndoable, type Plan, stepAfter, wayBack } from "./Plan.ts"
+import { delayAfter, type Policy } from "./Policy.ts"
 
 export type Status = "RUNNING" | "COMPENSATING" | "COMPLETED" | "FAILED" | "CANCELLED"
 
@@ -201,50 +179,33 @@ export const onResolution = (plan: Plan, state: State, result: unknown, detail: 
   return { ...decision, state: { ...decision.state, claims: 0 } }
 }
 
-/** Between an attempt and the next: 1, 4, 16, 64 seconds, unless told otherwise. */
-export const delayAfter = (policy: Policy, attempts: number): number =>
-  Math.min(policy.longestDelayMillis, policy.delayMillis * policy.multiplier ** (attempts - 1))
-
 const send: Next = { _tag: "Send" }
 
 const keep = (state: State): Decision => ({ state, next: send, entries: [], news: [] })
 
 const stepOf = (state: State) => state.step ?? ""
 
-const indexOf = (plan: Plan, step: string | null) => plan.steps.findIndex(({ name }) => name === step)
-
-const isUndoable = (plan: Plan, step: string | null) => plan.steps[indexOf(plan, step)]?.undo !== "none"
-
 const advance = (plan: Plan, noted: Decision, result: unknown): Decision => {
   const { state } = noted
   if (state.status === "COMPENSATING") return undoNext(noted, state.undos)
   const done = stepOf(state)
-  const next = plan.steps[indexOf(plan, state.step) + 1]
+  const next = stepAfter(plan, state.step)
   const results = { ...state.results, [done]: result }
   if (next === undefined) {
     return tell({ ...noted, state: { ...ended(state, "COMPLETED"), results }, next: end }, "completed", done, null)
   }
-  return tell({ ...noted, state: { ...sending(state, next.name), results }, next: send }, "advanced", done, null)
+  return tell({ ...noted, state: { ...sending(state, next), results }, next: send }, "advanced", done, null)
 }
 
-/** The owed undos first, then those of the steps that were done, the last one first. */
 const compensate = (plan: Plan, noted: Decision, failure: Failure, withStep: boolean): Decision => {
   const { state } = noted
-  const begun = plan.steps.slice(0, indexOf(plan, state.step) + (withStep ? 1 : 0))
-  const undos = [
-    ...plan.owed,
-    ...begun
-      .filter(({ undo }) => undo === "own")
-      .map(({ name }) => name)
-      .toReversed()
-  ]
   const told = tell(
     { ...noted, state: { ...state, status: "COMPENSATING", failure } },
     "compensating",
     failure.step,
     reasonOf(failure)
   )
-  return undoNext(told, undos)
+  return undoNext(told, wayBack(plan, state.step, withStep))
 }
 
 const undoNext = (decision: Decision, undos: ReadonlyArray<string>): Decision => {

@@ -15,6 +15,7 @@ import type { SqlError } from "effect/sql"
 
 import * as Catalogue from "./Catalogue.ts"
 import * as Decide from "./Decide.ts"
+import type { Policy } from "./Policy.ts"
 import type { Definition, NewSaga } from "./Saga.ts"
 import { type Named, SagaStore, type Write } from "./SagaStore.ts"
 import type { Held } from "./SagaStore/Rows.ts"
@@ -24,7 +25,7 @@ export interface Options<R> {
   readonly name: string
   /** All that there are sagas of: those of earlier versions too, until none of them is under way. */
   readonly definitions: ReadonlyArray<Definition<R>>
-  readonly policy: Decide.Policy
+  readonly policy: Policy
   /** How many sagas it has at the same time. */
   readonly mostInFlight: number
   /** How long a step may take; then nobody knows whether it happened. */

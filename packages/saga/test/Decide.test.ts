@@ -1,4 +1,4 @@
-import * as Decide from "@ecommerce/saga/Decide"
+import { delayAfter } from "@ecommerce/saga/Policy"
 import { assert, describe, it } from "@effect/vitest"
 import { expect } from "vitest"
 
@@ -178,7 +178,7 @@ describe("a saga by its pure core", () => {
   })
 
   it("waits longer and longer between attempts, and not longer than the longest", () => {
-    const delays = [1, 2, 3, 4, 5].map((attempts) => Decide.delayAfter(policy, attempts))
+    const delays = [1, 2, 3, 4, 5].map((attempts) => delayAfter(policy, attempts))
     assert.deepStrictEqual(delays, [1000, 4000, 16_000, 60_000, 60_000])
   })
 

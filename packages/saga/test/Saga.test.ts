@@ -1,17 +1,18 @@
 import * as Saga from "@ecommerce/saga/Saga"
+import type { Stored } from "@ecommerce/saga/Saga/Story"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Schema } from "effect"
 import { expectTypeOf } from "vitest"
 
 import { type Agencies, bookTrip, cancelTrip, layerOf, Refused, Trip, Unavailable } from "./fixtures/Trip.ts"
 
-const stored = (results: Saga.Stored["results"] = {}): Saga.Stored => ({
+const stored = (results: Stored["results"] = {}): Stored => ({
   input: { tripId: "trip-1", traveller: "Ada" },
   results
 })
 
 const perform = (
-  performs: ReadonlyMap<string, (known: Saga.Stored) => Effect.Effect<unknown, never, Agencies>>,
+  performs: ReadonlyMap<string, (known: Stored) => Effect.Effect<unknown, never, Agencies>>,
   step: string
 ) =>
   Effect.fn(function* (answer: Agencies["Service"]["ask"], known = stored()) {

@@ -183,7 +183,7 @@ layer(working({ policy }), { excludeTestServices: true })("an engine with time",
   )
 })
 
-layer(working({ stepTimeout: Duration.millis(100), deadline: Duration.millis(400) }), { excludeTestServices: true })(
+layer(working({ stepTimeout: Duration.millis(100) }), { excludeTestServices: true })(
   "an engine that is in a hurry",
   (it) => {
     it.effect("takes a step without an end for one without an answer", () =>
@@ -197,13 +197,20 @@ layer(working({ stepTimeout: Duration.millis(100), deadline: Duration.millis(400
   }
 )
 
-layer(working({ policy: { ...policy, delayMillis: 60_000 }, deadline: Duration.millis(500) }), {
+const passDeadline = (tripId: string) =>
+  Effect.flatMap(
+    TestDatabase,
+    ({ administrator }) => administrator`UPDATE orchestrator.sagas SET deadline_at = now() WHERE key = ${tripId}`
+  )
+
+layer(working({ policy: { ...policy, delayMillis: 60_000 }, deadline: Duration.seconds(6) }), {
   excludeTestServices: true
 })("a saga that is overdue", (it) => {
   it.effect("goes back at its deadline, also when it waits for much longer than that", () =>
     Effect.gen(function* () {
       yield* on("overdue", "book-hotel", unavailable)
       yield* start("overdue")
+      yield* until(journalOf("overdue"), (lines) => lines.length === 2)
       assert.deepStrictEqual(yield* endsOf("overdue"), ["FAILED"])
       assert.strictEqual((yield* toldOf("overdue")).at(-1)?.reason?.code, "overdue")
     })
@@ -215,7 +222,7 @@ layer(working({ policy: { ...policy, delayMillis: 60_000 }, deadline: Duration.m
       yield* on("late", "take-deposit", Effect.as(latch.await, "taken"))
       yield* start("late")
       yield* untilAsked("late", "take-deposit")
-      yield* Effect.sleep("600 millis")
+      yield* passDeadline("late")
       yield* latch.open
       assert.deepStrictEqual(yield* endsOf("late"), ["COMPLETED"])
     })

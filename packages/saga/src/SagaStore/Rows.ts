@@ -5,7 +5,7 @@ import { rowsOf } from "@ecommerce/sets/Sets"
 import { Schema } from "effect"
 
 import type * as Decide from "../Decide.ts"
-import type { Stored } from "../Saga.ts"
+import type { Stored } from "../Saga/Story.ts"
 
 const Reason = { code: Schema.String, detail: Schema.NullOr(Schema.String) }
 
