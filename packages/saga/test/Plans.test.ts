@@ -1,0 +1,131 @@
+import * as Decide from "@ecommerce/saga/Decide"
+import { SagaDesk } from "@ecommerce/saga/SagaDesk"
+import { SagaStore } from "@ecommerce/saga/SagaStore"
+import * as Plans from "@ecommerce/testing/Plans"
+import { idOf } from "@ecommerce/testing/Plans"
+import { PgClient } from "@effect/sql-pg"
+import { assert, layer } from "@effect/vitest"
+import { Duration, Effect, Layer } from "effect"
+
+import { desk, records, store } from "./fixtures/Engines.ts"
+import { bookTrip, policy } from "./fixtures/Trip.ts"
+
+const sagas = Layer.mergeAll(store(), desk.pipe(Layer.provide(store()))).pipe(
+  Layer.provideMerge(records),
+  Layer.provideMerge(Plans.database("orchestrator"))
+)
+
+const setSize = 100
+const finished = 1_000_000
+
+/** Of one table by one operation on a set of a hundred, whose rows were changed a few times just before. */
+const mostRowsRead = 100 * setSize
+
+const overreadBy = Plans.overread("orchestrator", mostRowsRead)
+const worker = "0192e4a0-0000-7000-8000-00000000ada0"
+const definitions = [{ name: "book-trip", version: 1 }]
+
+const newTrips = (turn: number) =>
+  Array.from({ length: setSize }, (_, n) => ({
+    saga: bookTrip.of({ tripId: `turn-${turn}-${n}`, traveller: "Ada" }),
+    decision: Decide.begin(bookTrip.plan)
+  }))
+
+const done = { _tag: "Done", result: "a seat" } as const
+
+/** Every operation once: a hundred sagas from their beginning to their end, in the hands of two workers. */
+const operations = Effect.fn("operations")(function* (turn: number) {
+  const { beat, claim, leave, requestCancel, start, takeFromTheDead, write } = yield* SagaStore
+  const { find, list, ofKey, retryNow, vitals } = yield* SagaDesk
+  const sql = yield* PgClient.PgClient
+  const openings = newTrips(turn)
+  const over = [
+    ...(yield* overreadBy("starting", start(openings))),
+    ...(yield* overreadBy("starting again", start(openings))),
+    ...(yield* overreadBy("beating", beat(worker, "test", Duration.minutes(1)))),
+    ...(yield* overreadBy("looking for suspects", claim({ worker, definitions, most: 1, suspects: true })))
+  ]
+  const held = yield* claim({ worker, definitions, most: setSize, suspects: false })
+  assert.strictEqual(held.length, setSize)
+  over.push(
+    ...(yield* overreadBy(
+      "leaving",
+      leave(
+        worker,
+        held.map(({ id }) => id)
+      )
+    )),
+    ...(yield* overreadBy("beating", beat(worker, "test", Duration.minutes(1))))
+  )
+  const again: Array<(typeof held)[number]> = []
+  const take = Effect.map(claim({ worker, definitions, most: setSize, suspects: false }), (taken) =>
+    again.push(...taken)
+  )
+  over.push(...(yield* overreadBy("claiming", take)))
+  const advance = again.map((saga) => ({
+    saga,
+    decision: Decide.onOutcome(bookTrip.plan, policy, saga.state, done),
+    millis: 1,
+    ifCancelled: undefined
+  }))
+  over.push(
+    ...(yield* overreadBy("writing", write(worker, advance))),
+    ...(yield* overreadBy(
+      "cancelling",
+      requestCancel(openings.map(({ saga }) => ({ definition: saga.definition, key: saga.key })))
+    )),
+    ...(yield* overreadBy("taking from nobody", takeFromTheDead))
+  )
+  yield* sql`UPDATE saga_workers SET lease_until = now() - interval '1 second'`
+  over.push(...(yield* overreadBy("taking from the dead", takeFromTheDead)))
+  yield* beat(worker, "test", Duration.minutes(1))
+  const last = yield* claim({ worker, definitions, most: setSize, suspects: true })
+  const ends = [...last, ...(yield* claim({ worker, definitions, most: setSize, suspects: false }))].map((saga) => ({
+    saga,
+    decision: Decide.onOutcome(bookTrip.plan, policy, { ...saga.state, step: "send-ticket" }, done),
+    millis: 1,
+    ifCancelled: undefined
+  }))
+  over.push(...(yield* overreadBy("ending", write(worker, ends))))
+  const id = ends[0]?.saga.id ?? ""
+  for (const filter of ["OPEN", "STUCK", "RUNNING", "COMPLETED", "FAILED"] as const) {
+    over.push(...(yield* overreadBy(`listing ${filter}`, list(filter, 50))))
+  }
+  over.push(
+    ...(yield* overreadBy("finding", find(id))),
+    ...(yield* overreadBy("finding by key", ofKey(`turn-${turn}-1`))),
+    ...(yield* overreadBy("retrying", Effect.ignore(retryNow(id)))),
+    ...(yield* overreadBy("vitals", vitals))
+  )
+  return over
+})
+
+/** Finished ones with the journal of their steps. */
+const rows = [
+  `sagas (id, definition, definition_version, key, status, input, results, version, entries, deadline_at, ended_at)
+    SELECT ${idOf("n")}, 'book-trip', 1, 'old-' || n, 'COMPLETED', '{}', '{}', 5, 4, now(), now()`,
+  `saga_journal (saga_id, seq, kind, step, attempt, outcome) SELECT ${idOf("n")}, 1, 'run', 'book-flight', 1, 'done'`
+]
+
+layer(sagas, { excludeTestServices: true })("plans of what engines ask", (it) => {
+  it.effect.each(Plans.beginnings)(
+    "made with %s go by an index when a million sagas have ended, and so do those made later",
+    ([, prepare]) =>
+      Effect.gen(function* () {
+        const over = yield* Plans.overreadWhileGrowing(
+          {
+            service: "orchestrator",
+            tables: ["saga_journal", "sagas", "saga_workers"],
+            begin: Effect.asVoid(operations(0)),
+            operations,
+            rows,
+            count: prepare === "SELECT" ? finished : finished / 5,
+            leastKept: 10
+          },
+          prepare
+        )
+        assert.deepStrictEqual(over, Plans.allWell)
+      }),
+    120_000
+  )
+})
