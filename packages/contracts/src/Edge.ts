@@ -1,9 +1,13 @@
 /**
  * What edge offers to customers: placing orders, and seeing what becomes of them.
  */
+import type * as CommandClient from "@ecommerce/commands/CommandClient"
+import * as Consumer from "@ecommerce/outbox/Consumer"
 import { feedGroup } from "@ecommerce/outbox/FeedEndpoint"
 import type { Place } from "@ecommerce/protocol/Place"
 import { strictParsing, Validation } from "@ecommerce/protocol/Validation"
+import { Context, Effect, Layer } from "effect"
+import { HttpClient } from "effect/http"
 import { HttpApi, OpenApi } from "effect/http-api"
 
 import { checkoutGroup } from "./Edge/Checkout.ts"
@@ -20,3 +24,15 @@ export class EdgeApi extends HttpApi.make("edge")
   .annotateMerge(
     OpenApi.annotations({ title: "Edge", version: "0.1.0", description: "Placing orders, and what becomes of them." })
   ) {}
+
+/** Edge as other services hear of it. */
+export class EdgeClient extends Context.Service<EdgeClient>()("@ecommerce/contracts/EdgeClient", {
+  make: (server: CommandClient.Server) =>
+    Effect.map(HttpClient.HttpClient, (httpClient) => ({
+      /** What edge tells, used once and in order: for tables of the service that asks. */
+      consume: <Delivery>(definition: Consumer.Definition<Delivery>) =>
+        Effect.provideService(Consumer.make(definition, server), HttpClient.HttpClient, httpClient)
+    }))
+}) {
+  static readonly layer = (server: CommandClient.Server) => Layer.effect(EdgeClient, EdgeClient.make(server))
+}

@@ -3,6 +3,7 @@
  */
 import { randomUUID } from "node:crypto"
 
+import { Problem } from "@ecommerce/protocol/Problem"
 import { Long, rowsOf } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, Schema } from "effect"
@@ -69,18 +70,29 @@ export interface Vitals {
   readonly unclaimable: number
 }
 
-/** Somebody works on it at this moment; ask again. */
-export class SagaBusy extends Schema.TaggedError<SagaBusy>()("SagaBusy", { id: Schema.String }) {}
+export class SagaUnknown extends Problem<SagaUnknown>()(
+  "SagaUnknown",
+  { code: "saga_not_found", status: 404, title: "There is no saga with this id." },
+  { id: Schema.String }
+) {}
 
-export class SagaEnded extends Schema.TaggedError<SagaEnded>()("SagaEnded", { id: Schema.String }) {}
+export class SagaBusy extends Problem<SagaBusy>()(
+  "SagaBusy",
+  { code: "saga_busy", status: 409, title: "Somebody works on this saga at this moment; ask again shortly." },
+  { id: Schema.String }
+) {}
 
-export class SagaUnknown extends Schema.TaggedError<SagaUnknown>()("SagaUnknown", { id: Schema.String }) {}
+export class SagaEnded extends Problem<SagaEnded>()(
+  "SagaEnded",
+  { code: "saga_ended", status: 409, title: "This saga has come to its end." },
+  { id: Schema.String }
+) {}
 
-/** The step needs a result that those behind it can read. */
-export class ResultNeeded extends Schema.TaggedError<ResultNeeded>()("ResultNeeded", {
-  id: Schema.String,
-  step: Schema.String
-}) {}
+export class ResultNeeded extends Problem<ResultNeeded>()(
+  "ResultNeeded",
+  { code: "result_needed", status: 422, title: "The step needs a result that the steps behind it can read." },
+  { id: Schema.String, step: Schema.String }
+) {}
 
 export interface Resolution {
   readonly id: string

@@ -30,8 +30,8 @@ interface RunOf<Input, Results, A, E extends Tagged, R> {
   /** What it answers, as it is stored for the steps behind it. */
   readonly result: Schema.Codec<A, unknown>
   readonly run: (story: Story<Input, Results>) => Effect.Effect<A, E, R>
-  /** Why, where it is refused: the name of the error, unless told. */
-  readonly explain?: (refusal: E) => Reason
+  /** Why, where it is refused: the name of the error, where this has nothing to say. */
+  readonly explain?: (refusal: E) => Reason | undefined
 }
 
 interface WithUndo<Input, Results, E extends Tagged, R> {
@@ -142,7 +142,7 @@ const storyOf = <Input, Results extends object>(
 const performed = <S, A, E extends Tagged, R>(
   story: Result.Result<S, Schema.SchemaError>,
   perform: (story: S) => Effect.Effect<A, E, R>,
-  explain: (refusal: E) => Reason,
+  explain: (refusal: E) => Reason | undefined,
   encode: (answer: A) => Result.Result<unknown, Schema.SchemaError>
 ): Effect.Effect<Outcome, never, R> =>
   Effect.suspend(() =>
@@ -164,7 +164,7 @@ const performed = <S, A, E extends Tagged, R>(
               Effect.succeed(
                 error._tag === "Unavailable"
                   ? unavailable(detailOf(error) ?? "There was no answer.")
-                  : ({ _tag: "Rejected", reason: explain(error) } satisfies Outcome)
+                  : ({ _tag: "Rejected", reason: explain(error) ?? explainByName(error) } satisfies Outcome)
               )
           }
         )
