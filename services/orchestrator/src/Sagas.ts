@@ -1,7 +1,7 @@
-import { Health } from "@ecommerce/chassis/Health"
 /**
  * The engine of this service, with what it runs, and what there is to do again and again for it.
  */
+import { Health } from "@ecommerce/chassis/Health"
 import * as ChassisSettings from "@ecommerce/chassis/Settings"
 import * as Worker from "@ecommerce/chassis/Worker"
 import { orchestrator } from "@ecommerce/contracts/Orchestrator"
