@@ -1,0 +1,193 @@
+/**
+ * `npm run sagas`: orders on their way, as a table that lives; one order's story; and what there is to do with one that does not
+ * get on. It asks the orchestrator that runs.
+ */
+import * as ChassisSettings from "@ecommerce/chassis/Settings"
+import { StartupError } from "@ecommerce/chassis/StartupError"
+import { OrderId } from "@ecommerce/contracts/Ids"
+import { orchestrator, OrchestratorApi } from "@ecommerce/contracts/Orchestrator"
+import type { SagaSummary, WholeSaga } from "@ecommerce/contracts/Orchestrator/Sagas"
+import { NodeHttpClient } from "@effect/platform-node"
+import { Console, DateTime, Duration, Effect, Option, Path, Predicate, Schema } from "effect"
+import { Argument, Command } from "effect/cli"
+import { HttpClient, HttpClientRequest } from "effect/http"
+import { HttpApiClient } from "effect/http-api"
+
+import * as CommandLine from "./CommandLine.ts"
+import * as Credentials from "./Credentials.ts"
+import * as Repository from "./Repository.ts"
+import * as Settings from "./Settings.ts"
+import * as Welcome from "./Welcome.ts"
+
+const states = ["open", "stuck", "running", "compensating", "completed", "failed", "cancelled"] as const
+const filters = {
+  open: "OPEN",
+  stuck: "STUCK",
+  running: "RUNNING",
+  compensating: "COMPENSATING",
+  completed: "COMPLETED",
+  failed: "FAILED",
+  cancelled: "CANCELLED"
+} as const
+
+/** The orchestrator's own contract, as a client. */
+const connect = Effect.gen(function* () {
+  const path = yield* Path.Path
+  const dataDirectory = path.resolve(yield* Repository.root, yield* Settings.dataDirectory.read)
+  const configured = yield* Settings.whereSet({
+    ...ChassisSettings.serviceTokens,
+    read: ChassisSettings.ownServiceToken
+  })
+  const token = Option.isSome(configured) ? configured.value : (yield* Credentials.load(dataDirectory)).serviceToken
+  const baseUrl = yield* ChassisSettings.serviceUrl(orchestrator).read
+  const httpClient = HttpClient.mapRequest(yield* HttpClient.HttpClient, HttpClientRequest.bearerToken(token))
+  return { baseUrl, sagas: yield* HttpApiClient.group(OrchestratorApi, { group: "sagas", httpClient, baseUrl }) }
+})
+
+type Client = Effect.Success<typeof connect>["sagas"]
+
+const ageOf = (at: DateTime.Utc, now: DateTime.Utc) =>
+  Duration.format(Duration.seconds(Math.round(Duration.toSeconds(DateTime.distance(at, now)))))
+
+const whatItDoes = ({ dueAt, isOwned, stuck }: SagaSummary, now: DateTime.Utc) => {
+  if (stuck !== null) return `stuck: ${stuck}`
+  if (isOwned) return "under way"
+  if (dueAt === null) return "waits for somebody"
+  return DateTime.isGreaterThan(dueAt, now) ? `again in ${ageOf(now, dueAt)}` : "due"
+}
+
+const tableOf = (sagas: ReadonlyArray<SagaSummary>, now: DateTime.Utc) =>
+  Welcome.columns(
+    ["order", "saga", "state", "step", "attempts", "now", "since", "why"],
+    sagas.map((saga) => [
+      saga.key,
+      saga.definition,
+      saga.status,
+      saga.step ?? "",
+      saga.step === null ? "" : String(saga.attempts),
+      saga.endedAt === null ? whatItDoes(saga, now) : "ended",
+      ageOf(saga.endedAt ?? saga.createdAt, now),
+      saga.failure === null ? "" : `${saga.failure.code} (${saga.failure.step})`
+    ])
+  )
+
+const list = Effect.fn("sagas.list")(function* (client: Client, state: (typeof states)[number]) {
+  const { nextCursor, sagas } = yield* client.list({ query: { state: filters[state], limit: 40 } })
+  const now = yield* DateTime.now
+  const more = nextCursor === null ? "" : "\n\n  … and more"
+  return `\n${sagas.length === 0 ? `  No saga is ${state}.` : tableOf(sagas, now)}${more}`
+})
+
+/** Again every second on a terminal, until Ctrl-C; once where a program reads. */
+const watch = Effect.fn("sagas.watch")(function* (client: Client, state: (typeof states)[number]) {
+  if (!process.stdout.isTTY) return yield* Effect.flatMap(list(client, state), Console.log)
+  return yield* Effect.forever(
+    Effect.andThen(
+      Effect.flatMap(list(client, state), (text) => Console.log(`\u001b[2J\u001b[H${text}\n\n  Ctrl-C ends this.`)),
+      Effect.sleep("1 second")
+    )
+  )
+})
+
+/** One saga's journal, with the moment of each line since its beginning. */
+const storyOf = (saga: WholeSaga) => {
+  const began = saga.createdAt
+  const lines = saga.journal.map(({ at, attempt, code, detail, kind, millis, outcome, step }) => [
+    `+${Duration.toMillis(DateTime.distance(began, at))} ms`,
+    kind === "undo" ? `undo ${step}` : step,
+    String(attempt),
+    outcome,
+    millis === null ? "" : `${millis.toFixed(0)} ms`,
+    [code === outcome ? null : code, detail].filter((text) => text !== null).join(": ")
+  ])
+  const end = saga.endedAt === null ? `at ${saga.step}` : `after ${ageOf(began, saga.endedAt)}`
+  return [
+    `\n${saga.definition} ${saga.key}`,
+    `saga ${saga.id}, began ${DateTime.formatIso(began)}`,
+    "",
+    Welcome.columns(["when", "step", "attempt", "outcome", "took", "why"], lines),
+    "",
+    `  ${saga.status} ${end}${saga.failure === null ? "" : `: ${saga.failure.code} at ${saga.failure.step}`}`
+  ].join("\n")
+}
+
+const decodeId = Schema.decodeUnknownEffect(OrderId)
+
+const readId = (text: string) =>
+  Effect.mapError(decodeId(text), () => new StartupError({ message: `"${text}" is not the id of an order or a saga.` }))
+
+/** All sagas of an order, or the one saga with this id. */
+const idsOf = Effect.fnUntraced(function* (client: Client, text: string) {
+  const id = yield* readId(text)
+  const { sagas } = yield* client.ofOrder({ params: { orderId: id } })
+  return sagas.length === 0 ? [id] : sagas.map((saga) => saga.id)
+})
+
+const tell = Effect.fn("sagas.tell")(function* (client: Client, text: string) {
+  const ids = yield* idsOf(client, text)
+  const sagas = yield* Effect.forEach(ids, (id) => client.get({ params: { id } }), { concurrency: 4 })
+  yield* Console.log(sagas.map(storyOf).join("\n"))
+})
+
+/** Of an order the saga that began last: it is the one that may still go somewhere. */
+const act = Effect.fn("sagas.act")(function* (client: Client, { action, by, note, subject }: Input) {
+  const id = (yield* idsOf(client, subject)).at(-1) ?? subject
+  if (action === "resolve" && (by === "" || note === "")) {
+    return yield* new StartupError({
+      message: 'Say who you are and what you did: resolve <id> "Grace" "refunded by hand".'
+    })
+  }
+  if (action === "retry") yield* client.retry({ params: { id } })
+  if (action === "cancel") yield* client.cancel({ params: { id } })
+  if (action === "resolve") yield* client.resolve({ params: { id }, payload: { by, note } })
+  yield* Console.log(`${action}: asked of the saga ${id}`)
+})
+
+const acts = ["retry", "cancel", "resolve"] as const
+
+const flags = {
+  action: Argument.Literals("action", [...states, "show", ...acts]).pipe(
+    Argument.withDescription("A state to list, show for one order's story, or what to do with one"),
+    Argument.withDefault("open")
+  ),
+  subject: Argument.String("id").pipe(
+    Argument.withDescription("The id of an order or of a saga"),
+    Argument.withDefault("")
+  ),
+  by: Argument.String("by").pipe(Argument.withDescription("For resolve: who you are"), Argument.withDefault("")),
+  note: Argument.String("note").pipe(
+    Argument.withDescription("For resolve: what you did by hand"),
+    Argument.withDefault("")
+  )
+}
+
+interface Input {
+  readonly action: (typeof states)[number] | "show" | (typeof acts)[number]
+  readonly subject: string
+  readonly by: string
+  readonly note: string
+}
+
+const run = Effect.fn("sagas")(function* (input: Input) {
+  const { action, subject } = input
+  const { baseUrl, sagas } = yield* connect
+  const state = states.find((one) => one === action)
+  const work =
+    state === undefined ? (action === "show" ? tell(sagas, subject) : act(sagas, input)) : watch(sagas, state)
+  yield* Effect.mapError(work, (error) =>
+    Predicate.isTagged(error, "StartupError") ? error : new StartupError({ message: complaint(baseUrl, error) })
+  )
+}, Effect.provide(NodeHttpClient.layerUndici))
+
+const complaint = (baseUrl: string, error: unknown) => {
+  if (Predicate.isTagged(error, "HttpClientError")) {
+    return `The orchestrator does not answer at ${baseUrl}: is it running (npm start)?`
+  }
+  return Predicate.hasProperty(error, "title") ? String(error.title) : String(error)
+}
+
+const command = Command.make("npm run sagas --", flags, run).pipe(
+  Command.withDescription("Shows sagas as they run, one order's story, or retries, cancels or resolves one.")
+)
+
+CommandLine.run(command)
