@@ -100,7 +100,8 @@ const storyOf = (saga: WholeSaga) => {
     millis === null ? "" : `${millis.toFixed(0)} ms`,
     [code === outcome ? null : code, detail].filter((text) => text !== null).join(": ")
   ])
-  const end = saga.endedAt === null ? `at ${saga.step}` : `after ${ageOf(began, saga.endedAt)}`
+  const end =
+    saga.endedAt === null ? `at ${saga.step}` : `after ${Duration.format(DateTime.distance(began, saga.endedAt))}`
   return [
     `\n${saga.definition} ${saga.key}`,
     `saga ${saga.id}, began ${DateTime.formatIso(began)}`,

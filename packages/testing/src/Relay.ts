@@ -14,12 +14,14 @@ export type Mode = "open" | "away" | "silent" | "stuck"
 export interface Relay {
   readonly url: string
   readonly be: (mode: Mode) => Effect.Effect<void>
+  /** Leads there from now on: to one that was started after those that know it by this address, or to another one. */
+  readonly leadTo: (target: string) => Effect.Effect<void>
   /** How many connections were made through it, or tried to be. */
   readonly connections: Effect.Effect<number>
 }
 
 export const make = Effect.fn("Relay.make")(function* (target: string) {
-  const { hostname, port } = new URL(target)
+  let there = new URL(target)
   const open = new Set<Socket>()
   let mode: Mode = "open"
   let connections = 0
@@ -36,13 +38,13 @@ export const make = Effect.fn("Relay.make")(function* (target: string) {
       keep(socket)
       if (mode === "away") return void socket.resetAndDestroy()
       if (mode === "stuck") return
-      const there = connect(Number(port), hostname)
-      keep(there)
-      socket.pipe(there)
-      if (mode === "open") there.pipe(socket)
-      else there.resume()
-      socket.on("close", () => there.destroy())
-      there.on("close", () => mode === "open" && socket.destroy())
+      const onward = connect(Number(there.port), there.hostname)
+      keep(onward)
+      socket.pipe(onward)
+      if (mode === "open") onward.pipe(socket)
+      else onward.resume()
+      socket.on("close", () => onward.destroy())
+      onward.on("close", () => mode === "open" && socket.destroy())
     }),
     (listening) =>
       Effect.sync(() => {
@@ -53,13 +55,21 @@ export const make = Effect.fn("Relay.make")(function* (target: string) {
 
   const address = server.address()
   const ownPort = address === null || typeof address === "string" ? 0 : address.port
+  // Connections that are kept alive would go on as they were.
+  const cut = () => {
+    for (const socket of open) socket.destroy()
+  }
   const relay: Relay = {
     url: `http://127.0.0.1:${ownPort}`,
     be: (next) =>
       Effect.sync(() => {
         mode = next
-        // Connections that are kept alive would go on as they were.
-        for (const socket of open) socket.destroy()
+        cut()
+      }),
+    leadTo: (other) =>
+      Effect.sync(() => {
+        there = new URL(other)
+        cut()
       }),
     connections: Effect.sync(() => connections)
   }

@@ -1,0 +1,83 @@
+/**
+ * Every service in the test's own process, over one database: real ones, each behind a relay that a test can close.
+ */
+import type * as Service from "@ecommerce/chassis/Service"
+import * as ChassisSettings from "@ecommerce/chassis/Settings"
+import { definition as edge } from "@ecommerce/edge-api/Http"
+import { definition as inventory } from "@ecommerce/inventory/Http"
+import { definition as orchestrator } from "@ecommerce/orchestrator/Http"
+import { definition as orders } from "@ecommerce/orders/Http"
+import { definition as payment } from "@ecommerce/payment/Http"
+import { Context, Effect, Layer } from "effect"
+import { HttpServer } from "effect/http"
+
+import * as Relay from "./Relay.ts"
+import * as TestService from "./TestService.ts"
+
+export type Name = "edge-api" | "inventory" | "payment" | "orders" | "orchestrator"
+
+type Settings = Readonly<Record<string, string>>
+
+export class WholeStack extends Context.Service<
+  WholeStack,
+  {
+    /** Past the relays: for the test itself. */
+    readonly urls: Readonly<Record<Name, string>>
+    readonly relays: Readonly<Record<Name, Relay.Relay>>
+    /** How one more of the services is told where the others are. */
+    readonly settings: Settings
+  }
+>()("@ecommerce/testing/WholeStack") {
+  /** With a pretend processor that is quick and always there, and the pauses of a test, unless told otherwise. */
+  static readonly layer = (settings: Settings = {}) =>
+    Layer.effect(
+      WholeStack,
+      Effect.gen(function* () {
+        // Edge and the orchestrator hear of each other: their addresses have to be known before either is there.
+        const relays = {
+          "edge-api": yield* Relay.make(nowhere),
+          inventory: yield* Relay.make(nowhere),
+          payment: yield* Relay.make(nowhere),
+          orders: yield* Relay.make(nowhere),
+          orchestrator: yield* Relay.make(nowhere)
+        }
+        const addresses = Object.fromEntries(
+          Object.entries(relays).map(([name, { url }]) => [ChassisSettings.keyOf(name, "URL"), url])
+        )
+        const all = { ...prompt, ...addresses, ...settings }
+        const run = Effect.fnUntraced(function* <E>(definition: Service.Definition<E>, relay: Relay.Relay) {
+          // Nothing of one service is shared with another.
+          const context = yield* TestService.replica(definition, Effect.succeed(all))
+          const url = yield* Effect.provide(HttpServer.addressFormattedWith(Effect.succeed), context)
+          yield* relay.leadTo(url)
+          return url
+        })
+        const urls = {
+          inventory: yield* run(inventory, relays.inventory),
+          payment: yield* run(payment, relays.payment),
+          orders: yield* run(orders, relays.orders),
+          orchestrator: yield* run(orchestrator, relays.orchestrator),
+          "edge-api": yield* run(edge, relays["edge-api"])
+        }
+        return WholeStack.of({ urls, relays, settings: all })
+      })
+    )
+}
+
+const nowhere = "http://127.0.0.1:1"
+
+const prompt: Settings = {
+  MOCK_LATENCY_MS: "0",
+  MOCK_FAILURE_RATE: "0",
+  POLL_INTERVAL_MS: "50",
+  RETRY_BASE_DELAY_MS: "50",
+  RETRY_MAX_DELAY: "1 second",
+  RATE_LIMIT: "1000000"
+}
+
+/** Another orchestrator beside the one that is there, for as long as the scope is open. */
+export const anotherOrchestrator = (settings: Settings = {}) =>
+  TestService.replica(
+    orchestrator,
+    Effect.map(WholeStack, (stack) => ({ ...stack.settings, ...settings }))
+  )
