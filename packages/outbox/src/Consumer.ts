@@ -11,7 +11,7 @@
  */
 import { isDataError, sqlStateOf } from "@ecommerce/sets/Isolation"
 import { PgClient } from "@effect/sql-pg"
-import { Array as Arr, Cause, Clock, Effect, type Redacted, Ref, Result, Schedule, Schema } from "effect"
+import { Array as Arr, Cause, Clock, Effect, Option, type Redacted, Ref, Result, Schedule, Schema } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { SqlError } from "effect/sql"
 
@@ -25,13 +25,18 @@ export interface Source {
   readonly token: Redacted.Redacted<string>
 }
 
-export interface Definition<Delivery> {
+export interface Definition<Delivery, Made = void> {
   /** Of this consumer among all: `edge-api.prices`. */
   readonly name: string
   /** What it wants to hear of; events of other types are passed over. */
   readonly events: Reading<Delivery>
   /** What is made of a batch, in the transaction that moves the cursor: a set, in the order of the feed. */
-  readonly apply: (events: ReadonlyArray<Delivery>) => Effect.Effect<void, SqlError.SqlError, PgClient.PgClient>
+  readonly apply: (events: ReadonlyArray<Delivery>) => Effect.Effect<Made, SqlError.SqlError, PgClient.PgClient>
+  /**
+   * What is to be done at once when that is committed: whoever waits for it is woken. No more than a hint, because a process
+   * may die, or lose its connection, right after the commit. The next batch waits for it; what goes wrong in it is logged.
+   */
+  readonly committed?: (made: Made) => Effect.Effect<void>
   /** How many events are asked for at once. 500 unless told. */
   readonly limit?: number
   /** For how many seconds the producer may hold its answer back. 20 unless told. */
@@ -59,8 +64,11 @@ type Events = Arr.NonEmptyReadonlyArray<CloudEvent>
 /** How an attempt to use events went. `elsewhere`: the cursor was moved by another one, or the consumer is paused. */
 type Outcome = "used" | "elsewhere"
 
-export const make = Effect.fnUntraced(function* <Delivery>(definition: Definition<Delivery>, source: Source) {
-  const { apply, events: reading, limit = 500, name, waitSeconds = 20 } = definition
+export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
+  definition: Definition<Delivery, Made>,
+  source: Source
+) {
+  const { apply, committed = () => Effect.void, events: reading, limit = 500, name, waitSeconds = 20 } = definition
   const sql = yield* PgClient.PgClient
   const client = yield* HttpClient.HttpClient
   const place = yield* FeedPlace.make(name)
@@ -96,16 +104,30 @@ export const make = Effect.fnUntraced(function* <Delivery>(definition: Definitio
   const read = (events: ReadonlyArray<CloudEvent>) =>
     Result.all(events.filter(({ type }) => reading.types.has(type)).map((event) => reading.deliver(newEventOf(event))))
 
+  const applied = (deliveries: ReadonlyArray<Delivery>) =>
+    deliveries.length > 0 ? Effect.asSome(apply(deliveries)) : Effect.succeedNone
+
+  /** They are used by now: whatever becomes of this is not the events' fault. */
+  const afterwards = (made: Option.Option<Made>) =>
+    Option.match(made, { onNone: () => Effect.void, onSome: (some) => Effect.suspend(() => committed(some)) }).pipe(
+      Effect.catchCause((cause) =>
+        Cause.hasInterrupts(cause)
+          ? Effect.failCause(cause)
+          : Effect.logError(`${name} has used events, and fails at what is to be done then: ${describe(cause)}`)
+      )
+    )
+
   const use = Effect.fnUntraced(function* (events: Events, from: string | null) {
     const deliveries = yield* Effect.fromResult(read(events))
-    return yield* inTransaction(
+    const outcome = yield* inTransaction(
       Effect.gen(function* () {
         const isOurs = yield* place.move(from, Arr.lastNonEmpty(events).cursor, deliveries.length > 0)
-        if (!isOurs) return "elsewhere" as const
-        if (deliveries.length > 0) yield* apply(deliveries)
-        return "used" as const
+        return isOurs ? { made: yield* applied(deliveries) } : ("elsewhere" as const)
       })
     )
+    if (outcome === "elsewhere") return outcome
+    yield* afterwards(outcome.made)
+    return "used" as const
   })
 
   const bury = Effect.fnUntraced(function* (event: CloudEvent, from: string | null, cause: Cause.Cause<unknown>) {
@@ -147,10 +169,10 @@ export const make = Effect.fnUntraced(function* <Delivery>(definition: Definitio
         const here = yield* place.takeOut(letters.map(({ id }) => id))
         const mine = letters.filter(({ id }) => here.has(id))
         const deliveries = yield* Effect.fromResult(read(mine.map(({ event }) => event)))
-        if (deliveries.length > 0) yield* apply(deliveries)
+        return yield* applied(deliveries)
       })
     )
-    return Effect.catchCause(attempt, (cause) => {
+    return Effect.catchCause(Effect.flatMap(attempt, afterwards), (cause) => {
       const infrastructure = infrastructureIn(cause)
       if (infrastructure !== undefined) return Effect.asVoid(infrastructure)
       const [first, ...others] = letters
