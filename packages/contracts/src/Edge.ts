@@ -30,7 +30,7 @@ export class EdgeClient extends Context.Service<EdgeClient>()("@ecommerce/contra
   make: (server: CommandClient.Server) =>
     Effect.map(HttpClient.HttpClient, (httpClient) => ({
       /** What edge tells, used once and in order: for tables of the service that asks. */
-      consume: <Delivery>(definition: Consumer.Definition<Delivery>) =>
+      consume: <Delivery, Made = void>(definition: Consumer.Definition<Delivery, Made>) =>
         Effect.provideService(Consumer.make(definition, server), HttpClient.HttpClient, httpClient)
     }))
 }) {

@@ -29,7 +29,8 @@ export const layer = Layer.unwrap(
         if (known.length < new Set(cancels.map(({ key }) => key)).size) {
           return yield* Effect.die(new Error("An order is to be cancelled that nobody has told of"))
         }
-      })
+      }),
+      committed: () => engine.wake
     })
     return Feeds.layerConsumer(consumer)
   })
