@@ -10,6 +10,7 @@ import { Context, Effect, Layer } from "effect"
 import { HttpClient } from "effect/http"
 import { HttpApi, OpenApi } from "effect/http-api"
 
+import { cancellationGroup } from "./Edge/Cancellation.ts"
 import { checkoutGroup } from "./Edge/Checkout.ts"
 import { ledgerGroup } from "./Edge/Ledger.ts"
 
@@ -18,6 +19,7 @@ export const edge: Place = { name: "edge-api", port: 3000 }
 export class EdgeApi extends HttpApi.make("edge")
   .add(checkoutGroup)
   .add(ledgerGroup)
+  .add(cancellationGroup)
   .add(feedGroup)
   .middleware(Validation)
   .annotateMerge(strictParsing)

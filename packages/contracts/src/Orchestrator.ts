@@ -1,9 +1,13 @@
 /**
  * What the orchestrator offers: a feed of what becomes of orders, and a desk for operators.
  */
+import type * as CommandClient from "@ecommerce/commands/CommandClient"
+import * as Consumer from "@ecommerce/outbox/Consumer"
 import { feedGroup } from "@ecommerce/outbox/FeedEndpoint"
 import type { Place } from "@ecommerce/protocol/Place"
 import { strictParsing, Validation } from "@ecommerce/protocol/Validation"
+import { Context, Effect, Layer } from "effect"
+import { HttpClient } from "effect/http"
 import { HttpApi, OpenApi } from "effect/http-api"
 
 import { deadLettersGroup } from "./Orchestrator/DeadLetters.ts"
@@ -24,3 +28,19 @@ export class OrchestratorApi extends HttpApi.make("orchestrator")
       description: "Brings every accepted order to its end."
     })
   ) {}
+
+/** The orchestrator as other services hear of it. */
+export class OrchestratorClient extends Context.Service<OrchestratorClient>()(
+  "@ecommerce/contracts/OrchestratorClient",
+  {
+    make: (server: CommandClient.Server) =>
+      Effect.map(HttpClient.HttpClient, (httpClient) => ({
+        /** What the orchestrator tells, used once and in order: for tables of the service that asks. */
+        consume: <Delivery, Made = void>(definition: Consumer.Definition<Delivery, Made>) =>
+          Effect.provideService(Consumer.make(definition, server), HttpClient.HttpClient, httpClient)
+      }))
+  }
+) {
+  static readonly layer = (server: CommandClient.Server) =>
+    Layer.effect(OrchestratorClient, OrchestratorClient.make(server))
+}

@@ -102,7 +102,7 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
 
   /** Of the events those that are asked for, read. */
   const read = (events: ReadonlyArray<CloudEvent>) =>
-    Result.all(events.filter(({ type }) => reading.types.has(type)).map((event) => reading.deliver(newEventOf(event))))
+    Result.all(events.filter(({ type }) => reading.types.has(type)).map((event) => reading.deliver(toldIn(event))))
 
   const applied = (deliveries: ReadonlyArray<Delivery>) =>
     deliveries.length > 0 ? Effect.asSome(apply(deliveries)) : Effect.succeedNone
@@ -241,10 +241,11 @@ const backoff = Schedule.jittered(Schedule.min([Schedule.exponential("100 millis
 
 const decodeBatch = Schema.decodeUnknownEffect(Schema.toCodecJson(Schema.Array(CloudEvent)))
 
-const newEventOf = ({ data, subject, traceparent, type, version }: CloudEvent) => ({
+const toldIn = ({ data, subject, time, traceparent, type, version }: CloudEvent) => ({
   type,
   subject,
   version,
+  time,
   data,
   traceparent: traceparent ?? null
 })

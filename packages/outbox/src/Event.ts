@@ -4,7 +4,7 @@
  * Declared in the contracts with its type and the shape of its data, so that the service that appends it and those that
  * read it agree.
  */
-import { Result, Schema } from "effect"
+import { type DateTime, Result, Schema } from "effect"
 
 /** An event as it goes into the outbox: its data encoded. */
 export interface NewEvent {
@@ -17,11 +17,18 @@ export interface NewEvent {
   readonly traceparent: string | null
 }
 
+/** An event as it came out of a feed: its data encoded. */
+export interface ToldEvent extends NewEvent {
+  readonly time: DateTime.Utc
+}
+
 /** An event as a reader has it. */
 export interface Delivered<Type extends string, Data> {
   readonly type: Type
   readonly subject: string
   readonly version: number
+  /** When the transaction began that made it happen, by the clock of its database. */
+  readonly time: DateTime.Utc
   readonly traceparent: string | null
   readonly data: Data
 }
@@ -30,7 +37,7 @@ export interface Delivered<Type extends string, Data> {
 export interface Reading<Delivery> {
   readonly types: ReadonlySet<string>
   /** For events of these types. */
-  readonly deliver: (event: NewEvent) => Result.Result<Delivery, Schema.SchemaError>
+  readonly deliver: (event: ToldEvent) => Result.Result<Delivery, Schema.SchemaError>
   readonly or: <Other>(other: Reading<Other>) => Reading<Delivery | Other>
 }
 
@@ -65,8 +72,8 @@ export const make = <const Type extends string, Data extends Schema.Codec<unknow
       data: encode(data),
       traceparent: traceparent ?? null
     }),
-    ...reading(new Set([type]), ({ data: encoded, subject, traceparent, version }) =>
-      Result.map(decode(encoded), (decoded) => ({ type, subject, version, traceparent, data: decoded }))
+    ...reading(new Set([type]), ({ data: encoded, subject, time, traceparent, version }) =>
+      Result.map(decode(encoded), (decoded) => ({ type, subject, version, time, traceparent, data: decoded }))
     )
   }
 }

@@ -55,7 +55,7 @@ export const respond = ({ body, replayed, status }: Answer): HttpServerResponse.
   })
 
 /** The first request with the key holds it: worth another try in a moment. */
-export const tellToRetry = (problem: RequestInProgress) =>
+export const tellToRetry = (problem: HttpServerRespondable.Respondable) =>
   Effect.map(HttpServerRespondable.toResponse(problem), HttpServerResponse.setHeader("retry-after", "1"))
 
 /** The same for two values that mean the same. */

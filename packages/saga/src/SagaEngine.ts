@@ -283,7 +283,7 @@ const report = ({ definition, key }: Held, { news }: Decide.Decision) =>
     ({ reason, step, type }) => {
       const line = `${definition} ${key}: ${type}${step === null ? "" : ` (${step})`}${reason === null ? "" : `, ${reason.code}`}`
       if (type === "stuck") return Effect.logError(line)
-      return type === "compensating" ? Effect.logWarning(line) : Effect.logDebug(line)
+      return type === "compensating" ? Effect.logInfo(line) : Effect.logDebug(line)
     },
     { discard: true }
   )

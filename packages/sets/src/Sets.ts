@@ -5,7 +5,7 @@
  * never believed.
  */
 import { PgTypes } from "@effect/sql-pg"
-import { Effect, Result, Schema, SchemaGetter } from "effect"
+import { DateTime, Effect, Result, Schema, SchemaGetter } from "effect"
 
 /** Fails only for an element type that the driver does not know, which no input can bring about. */
 const column = (elementType: number) => (values: ReadonlyArray<unknown>) =>
@@ -16,6 +16,10 @@ export const texts: (values: ReadonlyArray<string | null>) => PgTypes.Parameter 
 export const integers: (values: ReadonlyArray<number | null>) => PgTypes.Parameter = column(PgTypes.OID.int4)
 export const doubles: (values: ReadonlyArray<number | null>) => PgTypes.Parameter = column(PgTypes.OID.float8)
 export const booleans: (values: ReadonlyArray<boolean | null>) => PgTypes.Parameter = column(PgTypes.OID.bool)
+
+const timestamps = column(PgTypes.OID.timestamptz)
+export const times = (values: ReadonlyArray<DateTime.Utc | null>): PgTypes.Parameter =>
+  timestamps(values.map((value) => (value === null ? null : DateTime.toDateUtc(value))))
 
 const bigints = column(PgTypes.OID.int8)
 export const longs = (values: ReadonlyArray<number>): PgTypes.Parameter =>

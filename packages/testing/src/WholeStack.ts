@@ -72,7 +72,8 @@ const prompt: Settings = {
   POLL_INTERVAL_MS: "50",
   RETRY_BASE_DELAY_MS: "50",
   RETRY_MAX_DELAY: "1 second",
-  RATE_LIMIT: "1000000"
+  RATE_LIMIT: "1000000",
+  LOG_LEVEL: "Error"
 }
 
 /** Another orchestrator beside the one that is there, for as long as the scope is open. */

@@ -7,6 +7,7 @@ import * as Settings from "@ecommerce/chassis/Settings"
 import type { StartupError } from "@ecommerce/chassis/StartupError"
 import { edge, EdgeApi } from "@ecommerce/contracts/Edge"
 import { inventory, InventoryClient } from "@ecommerce/contracts/Inventory"
+import { orchestrator, OrchestratorClient } from "@ecommerce/contracts/Orchestrator"
 import { payment, PaymentClient } from "@ecommerce/contracts/Payment"
 import { Feed } from "@ecommerce/outbox/Feed"
 import { headerName, tellToRetry } from "@ecommerce/protocol/Idempotency"
@@ -17,6 +18,7 @@ import { Effect, Layer } from "effect"
 import { HttpEffect, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 
+import { Cancellations } from "./Cancellations.ts"
 import { Checkout } from "./Checkout.ts"
 import { Checkouts } from "./Checkouts.ts"
 import { Following } from "./Following.ts"
@@ -24,6 +26,7 @@ import { Ledger } from "./Ledger.ts"
 import * as Preference from "./Preference.ts"
 import * as PriceFeed from "./PriceFeed.ts"
 import { Prices } from "./Prices.ts"
+import * as SagaFeed from "./SagaFeed.ts"
 import { Settlement } from "./Settlement.ts"
 import * as Sweeper from "./Sweeper.ts"
 import { Watch } from "./Watch.ts"
@@ -60,6 +63,18 @@ const ledger = HttpApiBuilder.group(
   })
 )
 
+const cancellation = HttpApiBuilder.group(
+  EdgeApi,
+  "cancellation",
+  Effect.fn(function* (handlers) {
+    const cancellations = yield* Cancellations
+    return handlers.handleAll({
+      cancel: ({ params }) =>
+        one(cancellations.request([params.id])).pipe(Effect.catchTag("OrderNotAuthorizedYet", tellToRetry))
+    })
+  })
+)
+
 const feed = HttpApiBuilder.group(EdgeApi, "feed", (handlers) =>
   Effect.map(Feed, ({ read }) => handlers.handle("read", ({ query }) => read(query)))
 )
@@ -69,14 +84,15 @@ const unbuffered = HttpEffect.appendPreResponseHandler((_request, response) =>
   Effect.succeed(HttpServerResponse.setHeaders(response, { "cache-control": "no-cache", "x-accel-buffering": "no" }))
 )
 
-/** The services that edge asks. */
+/** The services that edge asks, and hears of. */
 const neighbours = Layer.unwrap(
   Effect.gen(function* () {
     const token = yield* Settings.ownServiceToken
     const inventoryUrl = yield* Settings.serviceUrl(inventory).read
     const paymentUrl = yield* Settings.serviceUrl(payment).read
-    return Layer.merge(
+    return Layer.mergeAll(
       InventoryClient.layer({ url: inventoryUrl, token }),
+      OrchestratorClient.layer({ url: yield* Settings.serviceUrl(orchestrator).read, token }),
       // A batch that takes longer than this is asked for again under the same keys.
       PaymentClient.layer({ url: paymentUrl, token, timeout: "3 seconds" })
     )
@@ -84,7 +100,7 @@ const neighbours = Layer.unwrap(
 ).pipe(Layer.provide(NodeHttpClient.layerUndici))
 
 /** The nouns of edge, over a database and the services that it asks. */
-export const nouns = Layer.mergeAll(Checkout.layer, Following.layer).pipe(
+export const nouns = Layer.mergeAll(Checkout.layer, Following.layer, Cancellations.layer).pipe(
   Layer.provideMerge(Settlement.layer),
   Layer.provideMerge(Layer.merge(Checkouts.layer, Prices.layer)),
   Layer.provideMerge(Layer.merge(Ledger.layer, Watch.layer)),
@@ -95,8 +111,8 @@ export const nouns = Layer.mergeAll(Checkout.layer, Following.layer).pipe(
 export const definition = {
   place: edge,
   routes: Http.routes(EdgeApi).pipe(
-    Layer.provide([checkout, ledger, feed]),
-    Layer.merge(Layer.mergeAll(Sweeper.layer, Watch.layerLookout, PriceFeed.layer)),
+    Layer.provide([checkout, ledger, cancellation, feed]),
+    Layer.merge(Layer.mergeAll(Sweeper.layer, Watch.layerLookout, PriceFeed.layer, SagaFeed.layer)),
     Layer.provide(nouns)
   )
 } satisfies Service.Definition<StartupError>

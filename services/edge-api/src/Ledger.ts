@@ -16,9 +16,9 @@ import {
 } from "@ecommerce/contracts/Edge/Ledger"
 import { OrderId, ProductId, type UserId } from "@ecommerce/contracts/Ids"
 import { type PricedLine, totalOf } from "@ecommerce/contracts/Orders/Lifecycle"
-import { integers, jsons, Long, longs, type Outcomes, rowsOf, texts, uuids } from "@ecommerce/sets/Sets"
+import { integers, jsons, Long, longs, type Outcomes, rowsOf, texts, times, uuids } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
-import { Context, Effect, Layer, Result, Schema } from "effect"
+import { Context, type DateTime, Effect, Layer, Result, Schema } from "effect"
 import type { SqlError } from "effect/sql"
 
 export interface NewEntry {
@@ -34,6 +34,11 @@ export interface Change {
   readonly orderId: OrderId
   readonly status: LedgerStatus
   readonly reason: FailureReason | null
+}
+
+/** … and when, where somebody else saw it. */
+export interface SeenChange extends Change {
+  readonly at: DateTime.Utc
 }
 
 /** An order at a version of it. */
@@ -57,6 +62,11 @@ export class Ledger extends Context.Service<
     readonly enter: (entries: ReadonlyArray<NewEntry>) => Sql<void>
     /** Each order once; answers those that have changed. In the caller's transaction. */
     readonly change: (changes: ReadonlyArray<Change>) => Sql<ReadonlyArray<At>>
+    /**
+     * What others saw, in the order in which they did, several of an order perhaps. What may not follow where the order stands
+     * has come late, or again, and is left out. In the caller's transaction; answers the orders that have changed.
+     */
+    readonly follow: (changes: ReadonlyArray<SeenChange>) => Sql<ReadonlyArray<At>>
     readonly find: (orderIds: ReadonlyArray<OrderId>) => Effect.Effect<Outcomes<LedgerOrder, LedgerOrderNotFound>>
     readonly lines: (orderIds: ReadonlyArray<OrderId>) => Sql<ReadonlyMap<OrderId, ReadonlyArray<PricedLine>>>
     /** The newest first. */
@@ -101,7 +111,7 @@ export class Ledger extends Context.Service<
 
       const change = Effect.fn("Ledger.change")(function* (changes: ReadonlyArray<Change>) {
         const ids = uuids(changes.map(({ orderId }) => orderId))
-        const changed = yield* atRows(sql`
+        const changed = yield* changedRows(sql`
           WITH locked AS (
             SELECT order_id FROM order_ledger WHERE order_id = ANY(${ids}) ORDER BY order_id FOR NO KEY UPDATE
           )
@@ -109,18 +119,61 @@ export class Ledger extends Context.Service<
           FROM unnest(${ids}, ${texts(changes.map(({ status }) => status))}) AS input (order_id, status)
           WHERE order_ledger.order_id = input.order_id AND order_ledger.order_id = ANY(ARRAY(SELECT order_id FROM locked))
             AND may_become(order_ledger.status, input.status)
-          RETURNING order_ledger.order_id, version`)
-        if (changed.length === 0) return changed
+          RETURNING order_ledger.order_id, new.version, old.status AS previous_status`)
         const byId = new Map(changes.map((one) => [one.orderId, one]))
-        yield* sql`
-          INSERT INTO order_states (order_id, version, status, reason)
-          SELECT * FROM unnest(
-            ${uuids(changed.map(({ orderId }) => orderId))},
-            ${integers(changed.map(({ version }) => version))},
-            ${texts(changed.map(({ orderId }) => byId.get(orderId)?.status ?? null))},
-            ${jsons(changed.map(({ orderId }) => byId.get(orderId)?.reason ?? null))}
-          )`
+        yield* keep(
+          changed.flatMap(({ orderId, previousStatus, version }) => {
+            const one = byId.get(orderId)
+            return one === undefined ? [] : [{ ...one, version, previousStatus, at: null }]
+          })
+        )
         return changed
+      })
+
+      /** Each with the state that it follows: the table holds the chain to what may follow what. */
+      const keep = (states: ReadonlyArray<Kept>) =>
+        states.length === 0
+          ? Effect.void
+          : sql`
+              INSERT INTO order_states (order_id, version, previous_status, status, reason, at)
+              SELECT order_id, version, previous_status, status, reason, coalesce(at, clock_timestamp()) FROM unnest(
+                ${uuids(states.map(({ orderId }) => orderId))},
+                ${integers(states.map(({ version }) => version))},
+                ${texts(states.map(({ previousStatus }) => previousStatus))},
+                ${texts(states.map(({ status }) => status))},
+                ${jsons(states.map(({ reason }) => reason))},
+                ${times(states.map(({ at }) => at))}
+              ) AS input (order_id, version, previous_status, status, reason, at)`
+
+      const follow = Effect.fn("Ledger.follow")(function* (changes: ReadonlyArray<SeenChange>) {
+        const ids = uuids(changes.map(({ orderId }) => orderId))
+        const standing = yield* standingRows(sql`
+          WITH wanted AS (
+            SELECT order_id, array_agg(status ORDER BY place) AS statuses
+            FROM unnest(${ids}, ${texts(changes.map(({ status }) => status))}) WITH ORDINALITY AS input (order_id, status, place)
+            GROUP BY order_id
+          )
+          SELECT order_id, version, status, legal_path(status, statuses) AS path FROM order_ledger JOIN wanted USING (order_id)
+          WHERE order_id = ANY(${ids}) ORDER BY order_id FOR NO KEY UPDATE OF order_ledger`)
+        const wishes = Map.groupBy(changes, ({ orderId }) => orderId)
+        const chains = standing.map(({ orderId, path, status, version }) => {
+          const legal = path.flatMap((place) => wishes.get(orderId)?.slice(place - 1, place) ?? [])
+          return legal.map((change, n) => ({
+            ...change,
+            version: version + n + 1,
+            previousStatus: legal[n - 1]?.status ?? status
+          }))
+        })
+        const last = chains.flatMap((chain) => chain.slice(-1))
+        if (last.length === 0) return []
+        const changed = uuids(last.map(({ orderId }) => orderId))
+        yield* sql`
+          UPDATE order_ledger SET status = input.status, version = input.version
+          FROM unnest(${changed}, ${texts(last.map(({ status }) => status))}, ${integers(last.map(({ version }) => version))})
+            AS input (order_id, status, version)
+          WHERE order_ledger.order_id = input.order_id AND order_ledger.order_id = ANY(${changed})`
+        yield* keep(chains.flat())
+        return last.map(({ orderId, version }) => ({ orderId, version }))
       })
 
       const itemsOf = (orderIds: ReadonlyArray<OrderId>) =>
@@ -170,7 +223,7 @@ export class Ledger extends Context.Service<
       const versions = (orderIds: ReadonlyArray<OrderId>) =>
         atRows(sql`SELECT order_id, version FROM order_ledger WHERE order_id = ANY(${uuids(orderIds)})`)
 
-      return Ledger.of({ enter, change, find, lines: itemsOf, page, statesAfter, versions })
+      return Ledger.of({ enter, change, follow, find, lines: itemsOf, page, statesAfter, versions })
     })
   )
 }
@@ -178,6 +231,19 @@ export class Ledger extends Context.Service<
 const afterAll = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 const atRows = rowsOf(Schema.Struct({ orderId: OrderId, version: Schema.Int }))
+
+const changedRows = rowsOf(Schema.Struct({ orderId: OrderId, version: Schema.Int, previousStatus: LedgerStatus }))
+
+const standingRows = rowsOf(
+  Schema.Struct({ orderId: OrderId, version: Schema.Int, status: LedgerStatus, path: Schema.Array(Schema.Int) })
+)
+
+/** A state on its way into the table; without a time it is of this moment. */
+interface Kept extends Change {
+  readonly version: number
+  readonly previousStatus: LedgerStatus
+  readonly at: DateTime.Utc | null
+}
 
 const LineRow = Schema.Struct({
   orderId: OrderId,

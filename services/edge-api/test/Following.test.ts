@@ -242,8 +242,8 @@ const giveLongHistory = Effect.fn("giveLongHistory")(function* (orderId: string)
     WITH moved AS (
       UPDATE edge_api.order_ledger SET status = 'COMPENSATING', version = version + 1 WHERE order_id = ${orderId}
     )
-    INSERT INTO edge_api.order_states (order_id, version, status, reason)
-    SELECT ${orderId}::uuid, 3, 'COMPENSATING', jsonb_build_object('code', 'long', 'detail', repeat('x', 16000000))`
+    INSERT INTO edge_api.order_states (order_id, version, previous_status, status, reason)
+    SELECT ${orderId}::uuid, 3, 'AUTHORIZED', 'COMPENSATING', jsonb_build_object('code', 'long', 'detail', repeat('x', 16000000))`
 })
 
 const impatient = { FOLLOWERS_AT_ONCE: "1", HEARTBEAT_EVERY: "10 millis", IDLE_TIMEOUT: "1 second" }

@@ -134,7 +134,7 @@ layer(tables, { excludeTestServices: true })("plans of the hot statements", (it)
       Effect.gen(function* () {
         const growth = {
           service: "edge-api",
-          tables: ["order_ledger", "order_lines", "order_states", "checkouts", "prices", "outbox"],
+          tables: ["order_ledger", "order_lines", "order_states", "cancellations", "checkouts", "prices", "outbox"],
           begin: operations(0),
           operations,
           rows,
