@@ -20,14 +20,22 @@ export interface Neighbour {
 
 export class Neighbours extends Context.Service<
   Neighbours,
-  { readonly inventory: Neighbour; readonly payment: Neighbour }
+  {
+    readonly inventory: Neighbour
+    readonly payment: Neighbour
+    /** Takes connections, and never says anything. */
+    readonly orchestratorUrl: string
+  }
 >()("@ecommerce/testing/Neighbours") {
-  /** Inventory, and payment with a pretend processor that is quick and always there unless told otherwise. */
+  /** Inventory, and payment with a pretend processor that is quick and always there unless told otherwise. No orchestrator. */
   static readonly layer = (settings: Readonly<Record<string, string>> = {}) =>
     Layer.effect(
       Neighbours,
       Effect.gen(function* () {
+        const silence = yield* Relay.make("http://127.0.0.1:1")
+        yield* silence.be("stuck")
         return Neighbours.of({
+          orchestratorUrl: silence.url,
           inventory: yield* run(inventory, settings),
           payment: yield* run(payment, { ...promptProcessor, ...settings })
         })
@@ -35,7 +43,8 @@ export class Neighbours extends Context.Service<
     )
 
   /** The settings with which a service finds them. */
-  static readonly settings = Effect.map(Neighbours, ({ inventory, payment }) => ({
+  static readonly settings = Effect.map(Neighbours, ({ inventory, orchestratorUrl, payment }) => ({
+    ORCHESTRATOR_URL: orchestratorUrl,
     INVENTORY_URL: inventory.relay.url,
     PAYMENT_URL: payment.relay.url
   }))
