@@ -6,7 +6,7 @@ export default defineConfig({
     globalSetup: ["packages/testing/src/globalSetup.ts"],
     // Most tests wait for a process or a database, not for the processor.
     maxWorkers: 4,
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 120_000,
     coverage: { provider: "v8", include: ["packages/*/src/**", "services/*/src/**"], reporter: ["text", "html"] }
   }

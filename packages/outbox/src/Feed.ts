@@ -97,17 +97,26 @@ export class Feed extends Context.Service<
           known.add(consumer)
         })
 
-        const write = (places: ReadonlyArray<readonly [string, Position]>) => sql`
-          INSERT INTO outbox_consumers (name, generation, xid, seq)
+        const rowsOfPlaces = (places: ReadonlyArray<readonly [string, Position]>) => sql`
           SELECT name, generation::bigint, xid::xid8, seq::bigint FROM unnest(
             ${texts(places.map(([consumer]) => consumer))},
             ${texts(places.map(([, { generation }]) => String(generation)))},
             ${texts(places.map(([, { xid }]) => xid))},
             ${texts(places.map(([, { seq }]) => seq))}
           ) AS input (name, generation, xid, seq)
-          ORDER BY name
+          ORDER BY name`
+
+        const write = (places: ReadonlyArray<readonly [string, Position]>) => sql`
+          INSERT INTO outbox_consumers (name, generation, xid, seq) ${rowsOfPlaces(places)}
           ON CONFLICT (name) DO UPDATE SET
             generation = excluded.generation, xid = excluded.xid, seq = excluded.seq, seen_at = clock_timestamp()`
+
+        /** Of those that are there. */
+        const overwrite = (places: ReadonlyArray<readonly [string, Position]>) => sql`
+          UPDATE outbox_consumers SET
+            generation = place.generation, xid = place.xid, seq = place.seq, seen_at = clock_timestamp()
+          FROM (${rowsOfPlaces(places)}) AS place
+          WHERE outbox_consumers.name = place.name AND outbox_consumers.name = ANY(${texts(places.map(([consumer]) => consumer))})`
 
         /** Until something is committed, but not longer than this. */
         const pause = (heard: Word, millis: number) =>
@@ -163,8 +172,12 @@ export class Feed extends Context.Service<
           const written = yield* placeRows(sql`
             SELECT name, generation, xid::text AS xid, seq::text AS seq FROM outbox_consumers WHERE name = ANY(${names})`)
           const places = new Map(written.map((row) => [row.name, idOf(row)]))
-          const news = active.filter(([consumer, after]) => places.get(consumer) !== idOf(after))
-          if (news.length > 0) yield* write(news)
+          // One that was removed is known again when it asks again: what it asked before must not bring it back.
+          for (const [consumer] of active) if (!places.has(consumer)) known.delete(consumer)
+          const news = active.filter(
+            ([consumer, after]) => places.has(consumer) && places.get(consumer) !== idOf(after)
+          )
+          if (news.length > 0) yield* overwrite(news)
           // Those who have nothing to read are seen, too.
           yield* sql`
             UPDATE outbox_consumers SET seen_at = clock_timestamp()

@@ -71,7 +71,7 @@ layer(layerOver(TestDatabase.layer), { excludeTestServices: true })("a consumer"
         })
       )
       const median = taken.toSorted((a, b) => a - b)[10] ?? Infinity
-      assert.isBelow(median, 100)
+      assert.isBelow(median, 500)
     })
   )
 
@@ -82,7 +82,7 @@ layer(layerOver(TestDatabase.layer), { excludeTestServices: true })("a consumer"
       const began = performance.now()
       yield* Effect.forEach(range(0, 100), (part) => tell(topic, ...range(part * 100, part * 100 + 100)))
       yield* untilHeard(topic, 10_000)
-      assert.isBelow(performance.now() - began, 20_000)
+      assert.isBelow(performance.now() - began, 50_000)
       assert.deepStrictEqual(yield* heard(topic), range(0, 10_000))
     })
   )

@@ -48,6 +48,8 @@ layer(layerOver(TestDatabase.layer), { excludeTestServices: true })("an operator
       yield* until(isThere)
       yield* stop
       assert.strictEqual(yield* remove(topic.consumer), 1)
+      // Also when what it asked last is written down afterwards.
+      yield* Effect.sleep("1500 millis")
       assert.isFalse(yield* isThere)
       assert.strictEqual(yield* remove(topic.consumer), 0)
       yield* subscribe(topic, { waitSeconds: 1 })

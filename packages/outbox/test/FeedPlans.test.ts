@@ -163,7 +163,7 @@ layer(producerOnItsOwn(), { excludeTestServices: true })("a backlog", (it) => {
         after = page.at(-1)?.cursor
       }
       assert.strictEqual(count, 100_000)
-      assert.isBelow(performance.now() - began, 30_000)
+      assert.isBelow(performance.now() - began, 100_000)
       assert.isBelow(most, 300_000_000)
     })
   )

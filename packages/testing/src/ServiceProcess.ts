@@ -107,7 +107,7 @@ const spawn = Effect.fnUntraced(function* (
 export const until = <E, R>(isSo: Effect.Effect<boolean, E, R>) =>
   isSo.pipe(
     Effect.repeat({ until: (so) => so, schedule: Schedule.spaced("20 millis") }),
-    Effect.timeout("50 seconds"),
+    Effect.timeout("100 seconds"),
     Effect.asVoid
   )
 

@@ -10,7 +10,7 @@ const settings = {
   PROCESSOR_BREAKER_FAILURES: "1000",
   MOCK_FAILURE_RATE: "0.05",
   MOCK_LOST_REPLY_RATE: "0.05",
-  PROCESSOR_TIMEOUT: "200 millis"
+  PROCESSOR_TIMEOUT: "1 second"
 }
 
 const sumRows = rowsOf(Schema.Struct({ orders: Long, ledgerCents: Long, heldCents: Long, linesCents: Long }))
