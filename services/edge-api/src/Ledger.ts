@@ -7,19 +7,20 @@
 import * as Database from "@ecommerce/chassis/Database"
 import {
   type FailureReason,
-  LedgerOrder,
+  type LedgerOrder,
   LedgerOrderNotFound,
   type LedgerPage,
   LedgerStatus,
-  type LedgerSummary,
-  OrderState
+  type OrderState
 } from "@ecommerce/contracts/Edge/Ledger"
-import { OrderId, ProductId, type UserId } from "@ecommerce/contracts/Ids"
+import { OrderId, type UserId } from "@ecommerce/contracts/Ids"
 import { type PricedLine, totalOf } from "@ecommerce/contracts/Orders/Lifecycle"
-import { integers, jsons, Long, longs, type Outcomes, rowsOf, texts, times, uuids } from "@ecommerce/sets/Sets"
+import { integers, jsons, longs, type Outcomes, rowsOf, texts, times, uuids } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
 import { Context, type DateTime, Effect, Layer, Result, Schema } from "effect"
 import type { SqlError } from "effect/sql"
+
+import { entryRows, lineRows, stateRows, summaryOf, summaryRows, viewOf } from "./Ledger/Views.ts"
 
 export interface NewEntry {
   readonly orderId: OrderId
@@ -244,65 +245,3 @@ interface Kept extends Change {
   readonly previousStatus: LedgerStatus
   readonly at: DateTime.Utc | null
 }
-
-const LineRow = Schema.Struct({
-  orderId: OrderId,
-  productId: ProductId,
-  quantity: Schema.Int,
-  unitPriceCents: Schema.Int
-})
-const lineRows = rowsOf(LineRow)
-
-const StateRow = Schema.Struct({ ...OrderState.fields, orderId: OrderId, at: Schema.DateTimeUtcFromDate })
-const stateRows = rowsOf(StateRow)
-
-/** The driver reads timestamps as dates, and bigints as such. */
-const EntryRow = Schema.Struct({
-  orderId: OrderId,
-  userId: LedgerOrder.fields.user_id,
-  totalCents: Long,
-  currency: Schema.String,
-  createdAt: Schema.DateTimeUtcFromDate
-})
-const entryRows = rowsOf(EntryRow)
-
-const SummaryRow = Schema.Struct({
-  orderLedgerId: OrderId,
-  status: LedgerStatus,
-  totalCents: Long,
-  currency: Schema.String,
-  createdAt: Schema.DateTimeUtcFromDate
-})
-const summaryRows = rowsOf(SummaryRow)
-
-const summaryOf = (row: typeof SummaryRow.Type): LedgerSummary => ({
-  order_ledger_id: row.orderLedgerId,
-  status: row.status,
-  total_cents: row.totalCents,
-  currency: row.currency,
-  created_at: row.createdAt
-})
-
-/** Where an order stands is what its history says: the statements may have seen different moments. */
-const viewOf = (
-  { createdAt, currency, orderId, totalCents, userId }: typeof EntryRow.Type,
-  lines: ReadonlyArray<typeof LineRow.Type>,
-  states: ReadonlyArray<typeof StateRow.Type>,
-  { at, reason, status }: typeof StateRow.Type
-): LedgerOrder => ({
-  order_ledger_id: orderId,
-  user_id: userId,
-  status,
-  reason,
-  items: lines.map(({ productId, quantity, unitPriceCents }) => ({
-    product_id: productId,
-    quantity,
-    unit_price_cents: unitPriceCents,
-    line_total_cents: quantity * unitPriceCents
-  })),
-  total_cents: totalCents,
-  currency,
-  states,
-  created_at: createdAt,
-  updated_at: at
-})
