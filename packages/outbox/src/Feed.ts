@@ -64,6 +64,8 @@ export class Feed extends Context.Service<
         const asked = new Map<string, Position>()
         const known = new Set<string>()
 
+        const begin = Effect.asVoid(sql`SELECT outbox_begin()`)
+
         const rowsAfter = ({ generation, seq, xid }: Position, most: number) =>
           eventRows(sql`
             SELECT generation, xid::text AS xid, seq::text AS seq, type, subject, version, data, traceparent, created_at
@@ -126,11 +128,19 @@ export class Feed extends Context.Service<
             Effect.as(stopping, "stop" as const)
           ])
 
-        const readNow = Effect.fnUntraced(function* ({ after, consumer, limit: most = 500 }: FeedQuery) {
+        const look = Effect.fnUntraced(function* ({ after, limit: most = 500 }: FeedQuery) {
           const rows = yield* rowsAfter(after ?? start, most)
           const end = rows.at(-1) ?? after ?? start
           // Asked afterwards: what was cut off meanwhile has been missed, too, and what was committed is not in it.
-          const { isComplete, isGone } = yield* standingOf(after, end)
+          return { rows, ...(yield* standingOf(after, end)) }
+        })
+
+        const readNow = Effect.fnUntraced(function* (query: FeedQuery) {
+          const { after, consumer } = query
+          const seen = yield* look(query)
+          // Since a restore or a promotion nothing may have been written: then nobody has begun the new generation yet, and a
+          // place in the old history may be ahead of this server's numbers, although nothing was missed.
+          const { isComplete, isGone, rows } = seen.isGone ? yield* Effect.andThen(begin, look(query)) : seen
           if (isGone) return yield* new CursorGone()
           yield* register(consumer, after ?? start)
           const headers = { [completeHeader]: isComplete ? ("true" as const) : ("false" as const) }
@@ -161,8 +171,6 @@ export class Feed extends Context.Service<
           const until = (yield* Clock.currentTimeMillis) + (query.wait ?? 0) * 1000
           return yield* Effect.catchTag(readSoon(query, until), "SqlError", Effect.die)
         })
-
-        const begin = Effect.asVoid(sql`SELECT outbox_begin()`)
 
         const acknowledge = Effect.gen(function* () {
           const active = [...asked]

@@ -1,3 +1,5 @@
+import { Announcements } from "@ecommerce/outbox/Announcements"
+import { Feed } from "@ecommerce/outbox/Feed"
 import { EmbeddedPostgres } from "@ecommerce/stack/EmbeddedPostgres"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import * as TestService from "@ecommerce/testing/TestService"
@@ -164,6 +166,35 @@ layer(producerOnItsOwn(), { excludeTestServices: true })("a database that was re
       )
       assert.strictEqual(new Set([...generations, yield* generation]).size, 3)
     })
+  )
+})
+
+/** Nothing but reading: no worker of a service asks which server this is. */
+const feedAlone = Feed.layer({ source: "inventory", aside: (waiting) => waiting, stopping: Effect.never }).pipe(
+  Layer.provide(Announcements.layer),
+  Layer.provideMerge(TestService.database("inventory")),
+  Layer.provideMerge(TestDatabase.layer)
+)
+
+layer(feedAlone, { excludeTestServices: true })("the first to ask after a promotion", (it) => {
+  it.effect(
+    "is given what comes behind its place in the longer history of before, though nothing was written since",
+    () =>
+      Effect.gen(function* () {
+        const { administrator } = yield* TestDatabase
+        const { read: readFeed } = yield* Feed
+        const now = yield* generation
+        yield* administrator`UPDATE inventory.outbox_origin SET timeline = '0000ffff'`
+        const after = { generation: now, xid: "99999999", seq: "1" }
+        assert.deepStrictEqual((yield* readFeed({ consumer: "first", after })).body, [])
+        assert.isAbove(yield* generation, now)
+        yield* append(["behind it"])
+        yield* settled
+        assert.deepStrictEqual(subjectsOf((yield* readFeed({ consumer: "first", after })).body), ["behind it"])
+        // One that no server can have given is refused as before.
+        const never = { ...after, generation: (yield* generation) + 1 }
+        assert.strictEqual((yield* Effect.flip(readFeed({ consumer: "first", after: never })))._tag, "CursorGone")
+      })
   )
 })
 
