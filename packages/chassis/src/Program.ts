@@ -11,8 +11,10 @@ import type { StartupError } from "./StartupError.ts"
 /** The exit code of a program that will not start however often it is tried (EX_CONFIG of sysexits.h). */
 export const cannotStart = 78
 
-/** Ends a program that has said what is wrong by itself. */
-export class AlreadyTold extends Schema.TaggedError<AlreadyTold>()("AlreadyTold", {}) {}
+/** Ends a program that has said what is wrong by itself; with this exit code, or 1. */
+export class AlreadyTold extends Schema.TaggedError<AlreadyTold>()("AlreadyTold", {
+  exitCode: Schema.optionalKey(Schema.Int)
+}) {}
 
 export const run = <A>(program: Effect.Effect<A, StartupError | AlreadyTold>) =>
   NodeRuntime.runMain(Effect.tapCause(program, report), {
@@ -22,7 +24,9 @@ export const run = <A>(program: Effect.Effect<A, StartupError | AlreadyTold>) =>
 
 const exitCodeOf = <A, E>(exit: Exit.Exit<A, E>) => {
   if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return 0
-  return Predicate.isTagged(Cause.squash(exit.cause), "StartupError") ? cannotStart : 1
+  const error = Cause.squash(exit.cause)
+  if (error instanceof AlreadyTold) return error.exitCode ?? 1
+  return Predicate.isTagged(error, "StartupError") ? cannotStart : 1
 }
 
 const report = (cause: Cause.Cause<StartupError | AlreadyTold>) => {

@@ -4,7 +4,8 @@ CREATE TABLE sagas (
   id uuid PRIMARY KEY DEFAULT uuidv7(),
   definition text NOT NULL,
   definition_version integer NOT NULL CHECK (definition_version > 0),
-  key text NOT NULL,
+  -- In the order of its bytes, so that ranges of keys mean the same everywhere.
+  key text COLLATE "C" NOT NULL,
   status text NOT NULL CHECK (status IN ('RUNNING', 'COMPENSATING', 'COMPLETED', 'FAILED', 'CANCELLED')),
   -- The run, or the undo, that is sent or about to be; and what is to be undone behind it.
   step text,

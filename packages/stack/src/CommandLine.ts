@@ -3,9 +3,9 @@
  */
 import * as Program from "@ecommerce/chassis/Program"
 import * as Settings from "@ecommerce/chassis/Settings"
-import type { StartupError } from "@ecommerce/chassis/StartupError"
+import { StartupError } from "@ecommerce/chassis/StartupError"
 import { NodeServices } from "@effect/platform-node"
-import { Effect, Predicate, Schedule, type Scope } from "effect"
+import { Effect, Schedule, type Scope } from "effect"
 import { Command } from "effect/cli"
 
 export const run = <Name extends string, Input, Context, E>(
@@ -14,13 +14,13 @@ export const run = <Name extends string, Input, Context, E>(
   Program.run(
     Effect.raceFirst(Command.run(command, { version: "0.1.0" }), parentGone).pipe(
       // Wrong flags have been told of already, with the help that goes with them.
-      Effect.mapError((error) => (isStartupError(error) ? error : new Program.AlreadyTold())),
+      Effect.mapError((error) => (isOurs(error) ? error : new Program.AlreadyTold())),
       Effect.scoped,
       Effect.provide([NodeServices.layer, Settings.layer])
     )
   )
 
-const isStartupError = (error: unknown): error is StartupError => Predicate.isTagged(error, "StartupError")
+const isOurs = (error: unknown) => error instanceof StartupError || error instanceof Program.AlreadyTold
 
 /** An older Node runs `run.mjs`, and that runs us: killed with -9, it takes nobody with it. */
 const parentGone = Effect.gen(function* () {

@@ -3,8 +3,8 @@
  */
 import * as Database from "@ecommerce/chassis/Database"
 import * as Migrations from "@ecommerce/chassis/Migrations"
-import { roleOf, schemaOf } from "@ecommerce/chassis/Names"
-import { provision } from "@ecommerce/chassis/Provision"
+import { auditor, roleOf, schemaOf } from "@ecommerce/chassis/Names"
+import { admitAuditor, provision } from "@ecommerce/chassis/Provision"
 import { StartupError } from "@ecommerce/chassis/StartupError"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, type Option, Redacted } from "effect"
@@ -15,7 +15,7 @@ import { topology } from "./topology.ts"
 export interface Options {
   /** The user of this URL must be allowed to create roles and schemas. */
   readonly url: Redacted.Redacted<string>
-  /** None leaves a role's password as it is. */
+  /** None leaves a role's password as it is. Asked for the auditor's too. */
   readonly passwordOf: (service: string) => Option.Option<Redacted.Redacted<string>>
   readonly services: ReadonlyArray<string>
 }
@@ -29,6 +29,7 @@ export const prepare = Effect.fn("Databases.prepare")(function* ({ passwordOf, s
     Effect.gen(function* () {
       const migrations = yield* Migrations.read(folder, service)
       yield* provision({ service, password: passwordOf(service) })
+      yield* admitAuditor({ service, password: passwordOf(auditor) })
       return { service, applied: yield* Migrations.apply(migrations) }
     })
   ).pipe(administering(url))
@@ -52,7 +53,7 @@ export const createDatabase = (url: Redacted.Redacted<string>, name: string) =>
     if (known.length === 0) yield* sql`CREATE DATABASE ${sql(name)}`.unprepared
   }).pipe(administering(url))
 
-/** The URL with which a service logs in: the same server and database, its own role. */
+/** The URL with which a service, or the auditor, logs in: the same server and database, its own role. */
 export const urlOf = (
   administrator: Redacted.Redacted<string>,
   service: string,

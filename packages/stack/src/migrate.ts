@@ -4,6 +4,7 @@
  * Safe to run again, and by several at once. `npm run migrate -- inventory` prepares only the services named, for a
  * service that has a server of its own.
  */
+import { auditor } from "@ecommerce/chassis/Names"
 import * as ChassisSettings from "@ecommerce/chassis/Settings"
 import { Console, Effect, Option } from "effect"
 import { Argument, Command } from "effect/cli"
@@ -16,7 +17,7 @@ const services = Argument.Literals("service", Databases.all).pipe(Argument.varia
 
 const migrate = Effect.fn("migrate")(function* (input: { readonly services: ReadonlyArray<string> }) {
   const chosen = input.services.length === 0 ? Databases.all : input.services
-  const passwords = yield* Effect.forEach(chosen, (service) =>
+  const passwords = yield* Effect.forEach([...chosen, auditor], (service) =>
     Effect.map(Settings.whereSet(Settings.databasePassword(service)), (password) => [service, password] as const)
   )
   const prepared = yield* Databases.prepare({

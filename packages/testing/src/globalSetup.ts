@@ -4,6 +4,7 @@
  */
 import { tmpdir } from "node:os"
 
+import { auditor } from "@ecommerce/chassis/Names"
 import * as Credentials from "@ecommerce/stack/Credentials"
 import * as Databases from "@ecommerce/stack/Databases"
 import { EmbeddedPostgres } from "@ecommerce/stack/EmbeddedPostgres"
@@ -58,7 +59,9 @@ export const startPostgres = Effect.fn("globalSetup.startPostgres")(function* ()
     services: Databases.all,
     passwordOf: (service) => Option.some(credentials.passwordOf(service))
   })
-  const passwords = Databases.all.map((service) => [service, Redacted.value(credentials.passwordOf(service))] as const)
+  const passwords = [...Databases.all, auditor].map(
+    (role) => [role, Redacted.value(credentials.passwordOf(role))] as const
+  )
   const shared: SharedPostgres = {
     administratorUrl: Redacted.value(server.url("postgres")),
     passwords: Object.fromEntries(passwords),

@@ -7,6 +7,7 @@ import { Effect, Schema } from "effect"
 
 import {
   cancel,
+  everythingFits,
   journalOf,
   newProduct,
   orderOf,
@@ -134,6 +135,11 @@ layer(shop(), { excludeTestServices: true })("cancelling an order", (it) => {
         INSERT INTO edge_api.order_states (order_id, version, status)
         VALUES ('0192e4a0-0000-7000-8000-00000000aaaa', 1, 'AWAITING_AUTHORIZATION')`).unprepared
       assert.strictEqual(yield* cancel("0192e4a0-0000-7000-8000-00000000aaaa"), 409)
+      yield* administrator.unsafe(`
+        WITH states AS (DELETE FROM edge_api.order_states WHERE order_id = '0192e4a0-0000-7000-8000-00000000aaaa')
+        DELETE FROM edge_api.order_ledger WHERE order_id = '0192e4a0-0000-7000-8000-00000000aaaa'`).unprepared
     })
   )
+
+  it.effect("leaves everything such that it fits together", () => everythingFits)
 })

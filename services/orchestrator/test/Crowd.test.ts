@@ -4,7 +4,17 @@ import { anotherOrchestrator } from "@ecommerce/testing/WholeStack"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 
-import { cancel, newProduct, place, shop, statesOf, stockOf, tracesOf, untilState } from "./fixtures/Shop.ts"
+import {
+  cancel,
+  everythingFits,
+  newProduct,
+  place,
+  shop,
+  statesOf,
+  stockOf,
+  tracesOf,
+  untilState
+} from "./fixtures/Shop.ts"
 
 const workerRows = rowsOf(Schema.Struct({ worker: Schema.String }))
 
@@ -62,6 +72,7 @@ layer(shop(trouble), { excludeTestServices: true })("two orchestrators and three
           assert.isFalse(traces?.isHeld)
           if (end !== "COMPLETED") assert.strictEqual(traces?.capturedCents, traces?.refundedCents)
         }
+        yield* everythingFits
         const workers = yield* workerRows(administrator`SELECT DISTINCT worker FROM orchestrator.saga_journal`)
         assert.strictEqual(workers.length, 2)
       }),

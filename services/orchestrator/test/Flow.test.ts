@@ -4,6 +4,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 
 import {
+  everythingFits,
   journalOf,
   newProduct,
   orderOf,
@@ -123,4 +124,6 @@ layer(shop(), { excludeTestServices: true })("an order", (it) => {
       assert.strictEqual(told[0], "AWAITING_AUTHORIZATION")
     })
   )
+
+  it.effect("leaves everything such that it fits together", () => everythingFits)
 })
