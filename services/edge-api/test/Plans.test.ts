@@ -1,9 +1,11 @@
 import { OrderId, ProductId, UserId } from "@ecommerce/contracts/Ids"
 import { InventoryClient } from "@ecommerce/contracts/Inventory"
 import * as Plans from "@ecommerce/testing/Plans"
+import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
 import { ConfigProvider, DateTime, Duration, Effect, Layer, Redacted } from "effect"
 
+import { Cancellations } from "../src/Cancellations.ts"
 import { Checkouts } from "../src/Checkouts.ts"
 import type { Decision, Draft, OpenOrder } from "../src/Checkouts/Requests.ts"
 import { Ledger } from "../src/Ledger.ts"
@@ -44,7 +46,7 @@ const inventory = Layer.succeed(
   })
 )
 
-const tables = Layer.merge(Checkouts.layer, Prices.layer).pipe(
+const tables = Layer.mergeAll(Checkouts.layer, Prices.layer, Cancellations.layer).pipe(
   Layer.provideMerge(Ledger.layer),
   Layer.provide(inventory),
   Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ CHECKOUT_LEASE: "0 seconds" }))),
@@ -71,6 +73,12 @@ const decisionOf = (order: OpenOrder, place: number): Decision => ({
   body: "{}"
 })
 
+/** All the way, of each of them. */
+const sagaOf = (orderIds: ReadonlyArray<OrderId>) =>
+  (["ORDER_CREATED", "INVENTORY_RESERVED", "PAYMENT_CAPTURED", "COMPLETED"] as const).flatMap((status) =>
+    orderIds.map((orderId) => ({ orderId, status, reason: null, at: DateTime.makeUnsafe(0) }))
+  )
+
 /** What is forgotten goes in portions of five thousand. */
 const overreadPortions = Plans.overread("edge-api", 20_000)
 const overreadBy = Plans.overread("edge-api", mostRowsRead)
@@ -80,6 +88,8 @@ const operations = Effect.fn("operations")(function* (turn: number) {
   const checkouts = yield* Checkouts
   const ledger = yield* Ledger
   const prices = yield* Prices
+  const cancellations = yield* Cancellations
+  const sql = yield* PgClient.PgClient
   const drafts = setOf((place) => draft(turn, place))
   const keys = [...drafts.map(({ key }) => key), ...setOf((place) => `old-${place * 2999 + turn}`)]
   const old = setOf((place) => OrderId.make(Plans.numbered(1 + ((place * 2999 + turn) % filled))))
@@ -102,6 +112,10 @@ const operations = Effect.fn("operations")(function* (turn: number) {
       overreadBy("take what is unclaimed", checkouts.takeDue("MARKED", Duration.days(1))),
       overreadBy("take what is lapsing", checkouts.takeDue("LAPSING", Duration.days(1))),
       Effect.flatMap(checkouts.take(mine), (taken) => overreadBy("answer", checkouts.answer(taken.map(decisionOf)))),
+      overreadBy("follow", sql.withTransaction(ledger.follow(sagaOf(ids)))),
+      overreadBy("follow again", sql.withTransaction(ledger.follow(sagaOf(ids)))),
+      overreadBy("cancel", cancellations.request(ids)),
+      overreadBy("cancel again", cancellations.request(ids)),
       overreadBy("find", ledger.find(ids)),
       overreadBy("versions", ledger.versions(ids)),
       overreadBy("states", ledger.statesAfter({ orderId: mine[0] ?? OrderId.make(Plans.numbered(1)), version: 0 })),
