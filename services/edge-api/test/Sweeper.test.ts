@@ -146,7 +146,12 @@ layer(counter(sweeping), { excludeTestServices: true })("the sweeper", (it) => {
 })
 
 const patience = 2000
-const impatient = { ...sweeping, GIVE_UP_AFTER: `${patience} millis`, AUTHORIZE_WITHIN: "3 seconds" }
+const impatient = {
+  ...sweeping,
+  GIVE_UP_AFTER: `${patience} millis`,
+  CHECKOUT_LEASE: "5 seconds",
+  AUTHORIZE_WITHIN: "3 seconds"
+}
 
 layer(counter(impatient), { excludeTestServices: true })("an order whose client does not come back", (it) => {
   it.effect("is given up when it has waited for so long, and not before", () =>
