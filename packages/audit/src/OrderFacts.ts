@@ -16,7 +16,9 @@ const LedgerRow = Schema.Struct({
   orderId: Schema.String,
   status: Schema.String,
   totalCents: Long,
-  secondsInState: Schema.Number
+  secondsInState: Schema.Number,
+  /** Since its customer has cancelled it. */
+  secondsSinceCancel: Schema.NullOr(Schema.Number)
 })
 const SagaRow = Schema.Struct({
   orderId: Schema.String,
@@ -24,7 +26,9 @@ const SagaRow = Schema.Struct({
   status: Schema.String,
   stuck: Schema.NullOr(Schema.String),
   /** Below 0 before its deadline. */
-  secondsOverdue: Schema.Number
+  secondsOverdue: Schema.Number,
+  /** Since something was last written of it. */
+  secondsIdle: Schema.Number
 })
 const OrderRow = Schema.Struct({
   orderId: Schema.String,
@@ -71,12 +75,15 @@ export const read = Effect.fn("OrderFacts.read")(function* (books: Books, { afte
     {
       ledger: ledgerRows(books.edge`
         SELECT order_id, order_ledger.status, total_cents,
-          extract(epoch FROM clock_timestamp() - at)::float8 AS seconds_in_state
+          extract(epoch FROM clock_timestamp() - at)::float8 AS seconds_in_state,
+          extract(epoch FROM clock_timestamp() - requested_at)::float8 AS seconds_since_cancel
         FROM edge_api.order_ledger JOIN edge_api.order_states USING (order_id, version)
+        LEFT JOIN edge_api.cancellations USING (order_id)
         WHERE order_id > ${after} AND order_id <= ${upTo}`),
       sagas: sagaRows(books.orchestrator`
         SELECT key AS order_id, definition, status, stuck,
-          extract(epoch FROM clock_timestamp() - deadline_at)::float8 AS seconds_overdue
+          extract(epoch FROM clock_timestamp() - deadline_at)::float8 AS seconds_overdue,
+          extract(epoch FROM clock_timestamp() - updated_at)::float8 AS seconds_idle
         FROM orchestrator.sagas
         WHERE definition IN ('place-order', 'cancel-order') AND key > ${after} AND key <= ${upTo}`),
       orders: orderRows(books.orders`

@@ -27,18 +27,27 @@ const longestAwaiting = 20 * 60
 
 const isAwaiting = (facts: OrderFacts) => facts.ledger?.status === "AWAITING_AUTHORIZATION"
 
+/** A saga on its way writes something at least as often, however long it waits between two attempts. */
+const longestIdle = 5 * 60
+
 /** On its way, and not for too long. */
 export const isMoving = (facts: OrderFacts): boolean => {
   const { cancelOrder, ledger, placeOrder } = facts
   const sagas = [placeOrder, cancelOrder].filter((saga) => saga !== undefined)
-  if (sagas.some(({ status, stuck }) => (status === "RUNNING" || status === "COMPENSATING") && stuck === null)) {
-    return sagas.every(({ secondsOverdue }) => secondsOverdue < grace)
+  const open = sagas.filter(({ status }) => status === "RUNNING" || status === "COMPENSATING")
+  if (open.some(({ stuck }) => stuck !== null)) return false
+  if (open.length > 0) {
+    // Only what can still turn back has a deadline.
+    return open.every(({ definition, secondsIdle, secondsOverdue, status }) =>
+      definition === "place-order" && status === "RUNNING" ? secondsOverdue < grace : secondsIdle < longestIdle
+    )
   }
-  if (ledger === undefined) return false
+  if (ledger === undefined) return sagas.some(({ secondsIdle }) => secondsIdle < grace)
   if (isAwaiting(facts)) return ledger.secondsInState < longestAwaiting
-  // What ended a moment ago may not have been told of yet.
-  const isTold = ledger.status === statusOf(facts)
-  return !isTold && ledger.secondsInState < grace && sagas.every(({ stuck }) => stuck === null)
+  // What has happened a moment ago may not have been told of yet.
+  const sinceLast = Math.min(ledger.secondsSinceCancel ?? Infinity, ...sagas.map(({ secondsIdle }) => secondsIdle))
+  const isTold = ledger.status === statusOf(facts) && (ledger.secondsSinceCancel === null || endOf(facts) !== "kept")
+  return !isTold && Math.min(sinceLast, sagas.length === 0 ? ledger.secondsInState : Infinity) < grace
 }
 
 /** What edge has to say of it in the end. */
@@ -59,7 +68,8 @@ export const orderRules: ReadonlyArray<OrderRule> = [
     invariant: "every order behind its authorization has a saga, and every saga its order",
     judge: (facts) => {
       const { ledger, placeOrder } = facts
-      if (ledger === undefined) return placeOrder === undefined ? undefined : "has a saga and is not in the ledger"
+      // Whatever it is that is known of it.
+      if (ledger === undefined) return "is not in the ledger"
       const isBehind = !isAwaiting(facts) && ledger.status !== "AUTHORIZATION_FAILED"
       return isBehind && placeOrder === undefined ? `is ${ledger.status} and has no saga` : undefined
     }
@@ -83,6 +93,14 @@ export const orderRules: ReadonlyArray<OrderRule> = [
         ? undefined
         : `is ${ledger.status} in the ledger and ${statusOf(facts)} by its saga`
     })
+  },
+  {
+    invariant: "whoever has cancelled an order does not have it",
+    judge: ended(({ ledger }, end) =>
+      end === "kept" && ledger !== undefined && ledger.secondsSinceCancel !== null
+        ? "was cancelled, and is completed"
+        : undefined
+    )
   },
   {
     invariant: "the orders service agrees: confirmed where kept, cancelled where undone",
@@ -126,7 +144,10 @@ export const orderRules: ReadonlyArray<OrderRule> = [
   {
     invariant: "the processor's own books agree with payment's",
     judge: ended(({ payment }) => {
-      if (payment === undefined || payment.processorState === null) return undefined
+      if (payment === undefined) return undefined
+      if (payment.processorState === null) {
+        return payment.approvedCents > 0 ? "has money held that the processor does not know of" : undefined
+      }
       const { capturedCents, processorCapturedCents, processorRefundedCents, processorState, refundedCents } = payment
       if (processorState === "AUTHORIZED") return "has ended, and the processor holds money for it"
       return processorCapturedCents === capturedCents && processorRefundedCents === refundedCents

@@ -105,4 +105,19 @@ const noRequestLeft = Effect.fn("Whole.noRequestLeft")(function* ({ edge: sql }:
   return finding
 })
 
-export const judge = (books: Books) => Effect.all([noStepTwice(books), nothingPutAside(books), noRequestLeft(books)])
+const noMoneyOfNobody = Effect.fn("Whole.noMoneyOfNobody")(function* ({ payment: sql }: Books) {
+  const violations = yield* stepRows(sql`
+    SELECT concat_ws(' ', reference, 'is', state, 'and of no payment') AS violation FROM payment.processor_payments
+    WHERE state IN ('AUTHORIZED', 'CAPTURED', 'REFUNDED')
+      AND NOT EXISTS (SELECT FROM payment.payments WHERE authorization_id = reference) LIMIT 100`)
+  const [count] = yield* countRows(sql`SELECT count(*) AS looked FROM payment.processor_payments`)
+  const finding: Finding = {
+    invariant: "the processor has nobody's money",
+    looked: count?.looked ?? 0,
+    violations: violations.map(({ violation }) => violation)
+  }
+  return finding
+})
+
+export const judge = (books: Books) =>
+  Effect.all([noStepTwice(books), noMoneyOfNobody(books), nothingPutAside(books), noRequestLeft(books)])

@@ -1,9 +1,9 @@
-import * as Database from "@ecommerce/chassis/Database"
 /**
  * `npm run audit`: looks at what all services have stored, and says whether it fits together. It changes nothing.
  *
  * Ends with 0 where all is well, with 1 where something is wrong, and with 2 where orders are on their way still.
  */
+import * as Database from "@ecommerce/chassis/Database"
 import { auditor } from "@ecommerce/chassis/Names"
 import * as Program from "@ecommerce/chassis/Program"
 import * as ChassisSettings from "@ecommerce/chassis/Settings"

@@ -146,6 +146,23 @@ const breaks: ReadonlyArray<
     ["no step of a saga is done twice"]
   ],
   [
+    "a cancel that came to nothing",
+    [`INSERT INTO edge_api.cancellations (order_id, requested_at) VALUES ('${completed}', now() - interval '1 hour')`],
+    ["whoever has cancelled an order does not have it"]
+  ],
+  [
+    "an order that is in no ledger",
+    [`INSERT INTO orders.orders (order_id, status, version) VALUES (uuidv7(), 'CANCELLED', 1)`],
+    ["every order behind its authorization has a saga, and every saga its order"]
+  ],
+  [
+    "money at the processor that is nobody's",
+    [
+      `INSERT INTO payment.processor_payments (reference, state, authorized_cents) VALUES ('auth_of_nobody', 'AUTHORIZED', 5)`
+    ],
+    ["the processor has nobody's money"]
+  ],
+  [
     "an event that was put aside",
     [
       `INSERT INTO edge_api.dead_letters (consumer, event_id, event, error) SELECT consumer, '1.1.1', '{}', 'no' FROM edge_api.feed_cursors LIMIT 1`
@@ -176,6 +193,40 @@ for (const [title, statements, invariants] of breaks) {
         assert.deepStrictEqual(yield* broken, [])
         yield* breakBy(...statements)
         assert.deepStrictEqual(yield* broken, invariants)
+      })
+    )
+  })
+}
+
+const moving: ReadonlyArray<readonly [title: string, statements: ReadonlyArray<string>]> = [
+  [
+    "an order of long ago that is being taken back",
+    [
+      `UPDATE orchestrator.sagas SET deadline_at = now() - interval '5 hours', updated_at = now() - interval '5 hours' WHERE key = '${cancelled}' AND definition = 'place-order'`,
+      `UPDATE orchestrator.sagas SET status = 'RUNNING', step = 'restock', ended_at = NULL, due_at = now(), updated_at = now() WHERE key = '${cancelled}' AND definition = 'cancel-order'`
+    ]
+  ],
+  [
+    "an order whose end was not told yet",
+    [
+      `UPDATE orchestrator.sagas SET updated_at = now() WHERE key = '${failed}'`,
+      `UPDATE edge_api.order_ledger SET status = 'COMPENSATING' WHERE order_id = '${failed}'`
+    ]
+  ],
+  [
+    "an order that was cancelled a moment ago",
+    [`INSERT INTO edge_api.cancellations (order_id) VALUES ('${completed}')`]
+  ]
+]
+
+for (const [title, statements] of moving) {
+  layer(world, { excludeTestServices: true })(title, (it) => {
+    it.effect("is on its way, and judged by nobody", () =>
+      Effect.gen(function* () {
+        yield* breakBy(...statements)
+        const report = yield* Audit.run(yield* openBooks)
+        assert.deepStrictEqual(report.moving, ["1 orders are on their way"])
+        assert.isTrue(isClean(report))
       })
     )
   })

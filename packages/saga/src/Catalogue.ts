@@ -29,9 +29,12 @@ export const make = <R>(definitions: ReadonlyArray<Definition<R>>) => {
 
   const openingOf = (saga: NewSaga): Opening => ({ saga, decision: Decide.begin(definitionOf(saga).plan) })
 
-  /** What takes back a saga that is completed, where something does. It belongs to the same trace. */
+  /** What takes back a saga that is completed, where something does; of an old version too. It belongs to the same trace. */
   const takeBack = (saga: Held): Opening | undefined => {
-    const next = definitionOf(saga).afterwards?.(storedOf(saga))
+    const newest = definitions
+      .filter(({ name }) => name === saga.definition)
+      .toSorted((a, b) => b.version - a.version)[0]
+    const next = (find(saga) ?? newest)?.afterwards?.(storedOf(saga))
     return next === undefined ? undefined : openingOf({ ...next, traceparent: next.traceparent ?? saga.traceparent })
   }
 

@@ -82,8 +82,8 @@ export type Next =
   | { readonly _tag: "Send" }
   /** Not longer than to the deadline, where that still matters. */
   | { readonly _tag: "Wait"; readonly millis: number; readonly untilDeadline: boolean }
-  /** Until somebody says something. */
-  | { readonly _tag: "Park" }
+  /** Until an operator says something; or, where it can still turn back, whoever cancels it. */
+  | { readonly _tag: "Park"; readonly untilCancel: boolean }
   | { readonly _tag: "End" }
 
 export interface Decision {
@@ -121,10 +121,11 @@ export const onClaim = (plan: Plan, policy: Policy, state: State, flags: Flags):
   const turned = onFlags(plan, noted.state, flags)
   if (turned.entries.length > 0) return { ...turned, entries: [...noted.entries, ...turned.entries] }
   if (state.claims <= policy.mostClaims) return noted
-  return stick(noted, "crashes", {
+  const reason = {
     code: "crashes",
     detail: `It was sent ${policy.mostClaims} times, and each time whoever sent it was gone before there was an outcome.`
-  })
+  }
+  return stick(noted, "crashes", reason, state.status === "RUNNING" && isUndoable(plan, state.step))
 }
 
 /** Nothing has been sent since it was written down: a cancel or the deadline still takes effect before the send. */
@@ -247,9 +248,9 @@ const ended = (state: State, status: Status): State => ({
 })
 
 /** Told once, however often it is tried afterwards. */
-const stick = (decision: Decision, stuck: Stuck, reason: Reason): Decision => {
+const stick = (decision: Decision, stuck: Stuck, reason: Reason, untilCancel = false): Decision => {
   const { entries, state } = decision
-  const parked: Decision = { ...decision, state: { ...state, stuck }, next: { _tag: "Park" } }
+  const parked: Decision = { ...decision, state: { ...state, stuck }, next: { _tag: "Park", untilCancel } }
   const noted = stuck === "crashes" ? note(parked.state, "stuck", reason) : parked
   const told = {
     ...parked,

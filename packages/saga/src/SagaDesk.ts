@@ -168,7 +168,8 @@ export class SagaDesk extends Context.Service<
 
         const retryNow = Effect.fn("SagaDesk.retryNow")(function* (id: string) {
           const asked = yield* sql`
-            UPDATE sagas SET due_at = clock_timestamp(), claims = 0
+            UPDATE sagas SET due_at = clock_timestamp(), claims = 0,
+              may_have_happened = may_have_happened OR (claims > 0 AND status = 'RUNNING')
             WHERE id = ${id} AND owner IS NULL AND ended_at IS NULL RETURNING 1 AS one`
           if (asked.length === 0) return yield* inTheWay(id)
         })
@@ -196,7 +197,9 @@ export class SagaDesk extends Context.Service<
             SELECT
               (SELECT count(*) FROM sagas WHERE ended_at IS NULL) AS open,
               (SELECT count(*) FROM sagas WHERE stuck IS NOT NULL) AS stuck,
-              coalesce(extract(epoch FROM clock_timestamp() - min(due_at)), 0)::float8 AS oldest_due_seconds,
+              coalesce(extract(epoch FROM clock_timestamp() - min(due_at) FILTER (
+                WHERE definition || ' ' || definition_version = ANY(${versions}::text[])
+              )), 0)::float8 AS oldest_due_seconds,
               count(*) FILTER (WHERE NOT definition || ' ' || definition_version = ANY(${versions}::text[])) AS unclaimable
             FROM sagas WHERE owner IS NULL AND due_at <= now()`)
           return row ?? { open: 0, stuck: 0, oldestDueSeconds: 0, unclaimable: 0 }

@@ -190,7 +190,8 @@ layer(working({ policy: { ...policy, delayMillis: 60_000 } }), { excludeTestServ
         VALUES ('book-trip', 7, 'of-tomorrow', 'RUNNING', 'fly', '{}', 1, now() - interval '1 hour', now())`
       const { oldestDueSeconds, unclaimable } = yield* vitals
       assert.strictEqual(unclaimable, 1)
-      assert.isAtLeast(oldestDueSeconds, 3600)
+      // Nobody here is to blame for its waiting.
+      assert.isBelow(oldestDueSeconds, 3600)
     })
   )
 })

@@ -130,9 +130,10 @@ const tell = Effect.fn("sagas.tell")(function* (client: Client, text: string) {
   yield* Console.log(sagas.map(storyOf).join("\n"))
 })
 
-/** Of an order the saga that began last: it is the one that may still go somewhere. */
+/** Of an order the saga that began last: it is the one that may still go somewhere. What is cancelled is the first. */
 const act = Effect.fn("sagas.act")(function* (client: Client, { action, by, note, subject }: Input) {
-  const id = (yield* idsOf(client, subject)).at(-1) ?? subject
+  const ids = yield* idsOf(client, subject)
+  const id = (action === "cancel" ? ids.at(0) : ids.at(-1)) ?? subject
   if (action === "resolve" && (by === "" || note === "")) {
     return yield* new StartupError({
       message: 'Say who you are and what you did: resolve <id> "Grace" "refunded by hand".'

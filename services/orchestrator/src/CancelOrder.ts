@@ -1,6 +1,6 @@
 /**
  * Taking back an order that was completed: the money first, which is what the customer waits for. There is no way back from
- * this, only forward.
+ * this, only forward. A result is null where somebody did a step by hand.
  */
 import { OrderId } from "@ecommerce/contracts/Ids"
 import { InventoryClient } from "@ecommerce/contracts/Inventory"
@@ -18,15 +18,15 @@ export const cancelOrder = Saga.make(
   (story) =>
     story
       .forward("refund-payment", {
-        result: PaymentReturned,
+        result: Schema.NullOr(PaymentReturned),
         run: ({ input: { orderId } }) => PaymentClient.use((payment) => payment.cancelPayment({ orderId }))
       })
       .forward("restock", {
-        result: StockReleased,
+        result: Schema.NullOr(StockReleased),
         run: ({ input: { orderId } }) => InventoryClient.use((inventory) => inventory.releaseStock({ orderId }))
       })
       .forward("cancel-order", {
-        result: OrderCancelled,
+        result: Schema.NullOr(OrderCancelled),
         run: ({ input: { orderId } }) =>
           OrdersClient.use((orders) => orders.cancelOrder({ orderId, reason: "The customer cancelled it." }))
       })

@@ -9,7 +9,7 @@ import {
   type ResultNeeded,
   type SagaBusy,
   SagaDesk,
-  type SagaEnded,
+  SagaEnded,
   type SagaUnknown
 } from "@ecommerce/saga/SagaDesk"
 import { SagaEngine } from "@ecommerce/saga/SagaEngine"
@@ -31,7 +31,7 @@ export class Operations extends Context.Service<
   {
     readonly page: (filter: Filter, limit: number, before: string | undefined) => Effect.Effect<Page>
     readonly retry: (id: string) => Effect.Effect<Asked<"retry">, SagaUnknown | SagaBusy | SagaEnded>
-    readonly cancel: (id: string) => Effect.Effect<Asked<"cancel">, SagaUnknown>
+    readonly cancel: (id: string) => Effect.Effect<Asked<"cancel">, SagaUnknown | SagaEnded>
     readonly resolve: (
       resolution: Resolution
     ) => Effect.Effect<Asked<"resolve">, SagaUnknown | SagaBusy | SagaEnded | ResultNeeded>
@@ -58,7 +58,8 @@ export class Operations extends Context.Service<
       }, Database.dies)
 
       const cancel = Effect.fn("Operations.cancel")(function* (id: string) {
-        const { definition, key } = yield* desk.find(id)
+        const { definition, key, status } = yield* desk.find(id)
+        if (status === "FAILED" || status === "CANCELLED") return yield* new SagaEnded({ id })
         yield* sql.withTransaction(engine.cancel([{ definition, key }]))
         yield* engine.wake
         return { id, asked: "cancel" as const }

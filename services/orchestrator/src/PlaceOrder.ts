@@ -13,6 +13,7 @@ import { OrderConfirmed, OrderCreated } from "@ecommerce/contracts/Orders/Lifecy
 import { PaymentClient } from "@ecommerce/contracts/Payment"
 import { PaymentCaptured } from "@ecommerce/contracts/Payment/Commands"
 import * as Saga from "@ecommerce/saga/Saga"
+import { Schema } from "effect"
 
 import { cancelOrder } from "./CancelOrder.ts"
 
@@ -51,7 +52,8 @@ export const placeOrder = Saga.make(
         explain: (refusal) => (refusal._tag === "CaptureRefused" ? { code: refusal.reason, detail: null } : undefined)
       })
       .forward("confirm-order", {
-        result: OrderConfirmed,
+        // Null where somebody did it by hand.
+        result: Schema.NullOr(OrderConfirmed),
         run: ({ input: { orderId } }) => OrdersClient.use((orders) => orders.confirmOrder({ orderId }))
       })
 )

@@ -15,7 +15,7 @@ import { placeOrder } from "./PlaceOrder.ts"
 import * as Settings from "./Settings.ts"
 import { announce } from "./Telling.ts"
 
-/** Those of earlier versions stay in here until none of their sagas is under way. */
+/** Those of earlier versions stay in here until none of their sagas is under way; completed ones are taken back by the newest. */
 export const definitions = [placeOrder, cancelOrder]
 
 const store = Layer.unwrap(Effect.map(Settings.deadline.read, (deadline) => SagaStore.layer(announce, deadline)))
@@ -59,8 +59,9 @@ export const layerWorkers = Layer.unwrap(
       name: "sagas",
       run: Effect.gen(function* () {
         const { oldestDueSeconds, open, stuck, unclaimable } = yield* Effect.mapError(vitals, () => "cannot be counted")
-        const report = `${yield* engine.inFlight} under way, ${open} open, ${stuck} stuck`
-        return unclaimable === 0 && oldestDueSeconds > Duration.toSeconds(longestDue)
+        const unknown = unclaimable === 0 ? "" : `, ${unclaimable} of definitions that are not known here`
+        const report = `${yield* engine.inFlight} under way, ${open} open, ${stuck} stuck${unknown}`
+        return oldestDueSeconds > Duration.toSeconds(longestDue)
           ? yield* Effect.fail(`${report}; one has been due for ${Math.round(oldestDueSeconds)} s`)
           : report
       })

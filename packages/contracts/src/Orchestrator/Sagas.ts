@@ -86,7 +86,7 @@ export const sagasGroup = HttpApiGroup.make("sagas")
     HttpApiEndpoint.post("cancel", "/sagas/:id/cancel", {
       params,
       success: asked,
-      error: SagaDesk.SagaUnknown
+      error: [SagaDesk.SagaUnknown, SagaDesk.SagaEnded]
     }).annotate(
       OpenApi.Description,
       "It turns back before its next send; one that is completed is taken back by another saga."

@@ -88,7 +88,8 @@ export const make = Effect.gen(function* () {
   const letGo = (worker: string, { epoch, id }: Held, pause: Duration.Duration) =>
     Effect.asVoid(sql`
       UPDATE sagas SET owner = NULL,
-        due_at = clock_timestamp() + make_interval(secs => ${Duration.toSeconds(pause)}::double precision)
+        due_at = clock_timestamp() + CASE WHEN cancel_requested AND status = 'RUNNING' THEN interval '0'
+          ELSE make_interval(secs => ${Duration.toSeconds(pause)}::double precision) END
       WHERE id = ${id} AND owner = ${worker} AND epoch = ${epoch}`)
 
   const leave = (worker: string, unsent: ReadonlyArray<string>) =>

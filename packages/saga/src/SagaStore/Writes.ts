@@ -37,6 +37,7 @@ export const make = Effect.gen(function* () {
             CASE WHEN input.until_deadline THEN deadline_at END,
             CASE WHEN input.until_deadline AND cancel_requested THEN clock_timestamp() END
           )
+          WHEN 'Park' THEN CASE WHEN input.until_cancel AND cancel_requested THEN clock_timestamp() END
         END,
         ended_at = CASE input.next WHEN 'End' THEN clock_timestamp() END,
         updated_at = clock_timestamp()
@@ -56,10 +57,11 @@ export const make = Effect.gen(function* () {
         ${integers(states.map(({ entries }) => entries))},
         ${texts(writes.map(({ decision }) => decision.next._tag))},
         ${doubles(waits.map((wait) => wait?.millis ?? 0))},
-        ${booleans(waits.map((wait) => wait?.untilDeadline ?? false))}
+        ${booleans(waits.map((wait) => wait?.untilDeadline ?? false))},
+        ${booleans(writes.map(({ decision: { next } }) => next._tag === "Park" && next.untilCancel))}
       ) AS input (
         id, epoch, status, step, undos, attempts, claims, may_have_happened, stuck, results, failure, version, entries,
-        next, wait_millis, until_deadline
+        next, wait_millis, until_deadline, until_cancel
       )
       WHERE sagas.id = input.id AND sagas.id = ANY(ARRAY(SELECT id FROM locked))
         AND sagas.owner = ${worker} AND sagas.epoch = input.epoch
