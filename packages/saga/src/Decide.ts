@@ -82,7 +82,7 @@ export type Next =
   | { readonly _tag: "Send" }
   /** Not longer than to the deadline, where that still matters. */
   | { readonly _tag: "Wait"; readonly millis: number; readonly untilDeadline: boolean }
-  /** Until an operator says something; or, where it can still turn back, whoever cancels it. */
+  /** Until an operator says something; or, where it can still turn back, to its cancel or its deadline. */
   | { readonly _tag: "Park"; readonly untilCancel: boolean }
   | { readonly _tag: "End" }
 

@@ -7,16 +7,16 @@
  */
 import { randomUUID } from "node:crypto"
 
-import * as Traceparent from "@ecommerce/protocol/Traceparent"
 import * as Batched from "@ecommerce/sets/Batched"
 import { isolated } from "@ecommerce/sets/Isolation"
-import { Clock, Context, Duration, Effect, Exit, FiberMap, Latch, Layer, Option, Random, Schedule } from "effect"
+import { Clock, Context, Duration, Effect, Exit, FiberMap, Latch, Layer, Random, Result, Schedule } from "effect"
 import type { SqlError } from "effect/sql"
 
 import * as Catalogue from "./Catalogue.ts"
 import * as Decide from "./Decide.ts"
 import type { Policy } from "./Policy.ts"
 import type { Definition, NewSaga } from "./Saga.ts"
+import { callStep } from "./SagaEngine/Call.ts"
 import { type Named, SagaStore, type Write } from "./SagaStore.ts"
 import type { Held } from "./SagaStore/Rows.ts"
 
@@ -77,6 +77,8 @@ export class SagaEngine extends Context.Service<
         let isStopping = false
         /** More may be due than was taken. */
         let mayBeMore = false
+        /** A claim has ended without an answer. */
+        let hasStrays = false
 
         // Given up last, when nothing is under way any more.
         yield* Effect.addFinalizer(() =>
@@ -113,51 +115,21 @@ export class SagaEngine extends Context.Service<
           })
         )
 
-        /** What came of the step that the saga is at. */
-        const call = (saga: Held, state: Decide.State) => {
-          const { runs, undos } = definitionOf(saga)
-          const perform = (state.status === "COMPENSATING" ? undos : runs).get(state.step ?? "")
-          const asked =
-            perform === undefined
-              ? Effect.succeed(unavailable(`${saga.definition} has no step ${state.step}`))
-              : perform({ input: saga.input, results: state.results })
-          return asked.pipe(
-            Effect.timeoutOrElse({
-              duration: stepTimeout,
-              orElse: () => Effect.succeed(unavailable(`There was no answer within ${Duration.format(stepTimeout)}.`))
-            }),
-            Effect.provideContext(context),
-            Effect.catchDefect((defect) =>
-              Effect.as(
-                Effect.logError(`${saga.definition} died in ${state.step}`, defect),
-                unavailable(defect instanceof Error ? defect.message : "It died.")
-              )
-            ),
-            Effect.withSpan(`${saga.definition} ${state.step}`, {
-              ...Option.match(Traceparent.spanOf(saga.traceparent), {
-                onNone: () => ({}),
-                onSome: (parent) => ({ parent })
-              }),
-              attributes: {
-                "saga.id": saga.id,
-                "saga.key": saga.key,
-                "saga.step": state.step,
-                "saga.attempt": state.attempts + 1
-              }
-            }),
-            Effect.timed
-          )
-        }
+        const call = (saga: Held, state: Decide.State) =>
+          Effect.provideContext(callStep(definitionOf(saga), saga, state, stepTimeout), context)
+
+        /** What takes it back begins with its end, if somebody has asked by then. That there can be none hinders nobody. */
+        const followUp = (saga: Held, { state }: Decide.Decision) =>
+          state.status === "COMPLETED" ? Result.getOrUndefined(Result.try(() => takeBack(saga))) : undefined
 
         /** From one send to the next, until the saga waits, ends, or is somebody else's. */
         const drive = Effect.fnUntraced(function* (saga: Held) {
           const { plan } = definitionOf(saga)
-          const ifCancelled = takeBack(saga)
           let decision = Decide.onClaim(plan, policy, saga.state, saga.flags)
           let millis: number | null = null
           for (;;) {
             if (decision.entries.length > 0) {
-              const written: Written = yield* write({ saga, decision, millis, ifCancelled })
+              const written: Written = yield* write({ saga, decision, millis, ifCancelled: followUp(saga, decision) })
               if (written === "lost") return
               if (written === "bad") return yield* setAside(saga)
               if (decision.next._tag !== "Send") return yield* report(saga, decision)
@@ -167,7 +139,7 @@ export class SagaEngine extends Context.Service<
               if (decision.entries.length > 0) continue
             }
             if (isStopping) return void unsent.add(saga.id)
-            if ((yield* Clock.monotonicTimeNanos) >= heldUntil) return yield* letGo(saga, Duration.zero)
+            if ((yield* Clock.monotonicTimeNanos) >= heldUntil) return yield* letGo(saga, Duration.zero, false)
             const { state } = decision
             const [took, outcome] = yield* call(saga, state)
             millis = Duration.toMillis(took)
@@ -177,14 +149,14 @@ export class SagaEngine extends Context.Service<
         })
 
         /** One that was lost meanwhile is not concerned. */
-        const letGo = (saga: Held, pause: Duration.Duration) =>
-          Effect.orDie(Effect.retry(store.letGo(worker, saga, pause), patience))
+        const letGo = (saga: Held, pause: Duration.Duration, wasSent: boolean) =>
+          Effect.orDie(Effect.retry(store.letGo(worker, saga, pause, wasSent), patience))
 
         /** PostgreSQL will not store what came of it, or it dies on the way: it comes again, and is stuck after some times. */
         const setAside = (saga: Held) =>
           Effect.andThen(
             Effect.logError(`What came of a step of ${saga.definition} ${saga.key} cannot be stored`),
-            letGo(saga, Duration.millis(policy.longestDelayMillis))
+            letGo(saga, Duration.millis(policy.longestDelayMillis), true)
           )
 
         /** Whatever ends its fiber, a saga is not left with an owner that does nothing. */
@@ -206,20 +178,35 @@ export class SagaEngine extends Context.Service<
             )
           )
 
+        const claim = (most: number, suspects: boolean) =>
+          store.claim({ worker, definitions: versions, most, suspects }).pipe(
+            // It may have been committed all the same: then there are sagas of ours that we have not heard of.
+            Effect.onExit((exit) => Effect.sync(() => (hasStrays ||= Exit.isFailure(exit))))
+          )
+
         const claimAll = Effect.gen(function* () {
+          if (hasStrays) {
+            yield* store.giveBackAllBut(
+              worker,
+              Array.from(inFlight, ([id]) => id)
+            )
+            hasStrays = false
+          }
+          // Not in the hands of one whose own lease is over.
+          if ((yield* Clock.monotonicTimeNanos) >= heldUntil) return false
           const free = mostInFlight - (yield* FiberMap.size(inFlight))
-          const most = Math.min(free, mostAtOnce)
-          const healthy = yield* store.claim({ worker, definitions: versions, most, suspects: false })
-          for (const saga of healthy) yield* take(saga)
-          if (suspects.size === 0 && free > healthy.length) {
+          if (suspects.size === 0 && free > 0) {
             // Alone among its kind: if it is what ends workers, no other is blamed for it.
-            const [suspect] = yield* store.claim({ worker, definitions: versions, most: 1, suspects: true })
+            const [suspect] = yield* claim(1, true)
             if (suspect !== undefined) {
               suspects.add(suspect.id)
               yield* take(suspect)
             }
           }
-          mayBeMore = healthy.length === most || suspects.size > 0
+          const most = Math.min(free - suspects.size, mostAtOnce)
+          const healthy = yield* claim(most, false)
+          for (const saga of healthy) yield* take(saga)
+          mayBeMore = healthy.length >= most || suspects.size > 0
           return mayBeMore && healthy.length > 0
         })
 
@@ -269,8 +256,6 @@ type Written = Decide.Flags | "lost" | "bad"
 const mostAtOnce = 500
 
 const patience = Schedule.jittered(Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("5 seconds")]))
-
-const unavailable = (detail: string): Decide.Outcome => ({ _tag: "Unavailable", detail })
 
 /** So that those who failed together do not come back together. */
 const jittered = (wait: Extract<Decide.Next, { readonly _tag: "Wait" }>) =>

@@ -62,10 +62,12 @@ export class SagaStore extends Context.Service<
     readonly requestCancel: (sagas: ReadonlyArray<Named>) => Sql<ReadonlyArray<Held>>
     /** The worker lives, for so long again. */
     readonly beat: (worker: string, name: string, lease: Duration.Duration) => Sql<void>
-    /** Gives back a portion of what workers have whose lease has run out; answers how many. */
+    /** Gives back a portion of what workers have whose lease has run out, or whom nobody knows; answers how many. */
     readonly takeFromTheDead: Sql<number>
-    /** Gives this one back for a while. */
-    readonly letGo: (worker: string, saga: Held, pause: Duration.Duration) => Sql<void>
+    /** Gives this one back for a while; one that was not sent is as if it had not been claimed. */
+    readonly letGo: (worker: string, saga: Held, pause: Duration.Duration, wasSent: boolean) => Sql<void>
+    /** Gives back what the worker has besides these, without knowing of it. */
+    readonly giveBackAllBut: (worker: string, known: ReadonlyArray<string>) => Sql<void>
     /** Gives back all that the worker has. Those that it has not sent are as if it had not claimed them. */
     readonly leave: (worker: string, unsent: ReadonlyArray<string>) => Sql<void>
   }
@@ -77,7 +79,7 @@ export class SagaStore extends Context.Service<
       Effect.gen(function* () {
         const sql = yield* PgClient.PgClient
         const { claim, ...claims } = yield* Claims.make
-        const { journal, update } = yield* Writes.make
+        const { journal, update, writtenBefore } = yield* Writes.make
         const seconds = Duration.toSeconds(deadline)
 
         const tell = (told: ReadonlyArray<Told>) =>
@@ -109,6 +111,10 @@ export class SagaStore extends Context.Service<
         const writeAll = Effect.fnUntraced(function* (worker: string, writes: ReadonlyArray<Write>) {
           const flags = new Map((yield* update(worker, writes)).map(({ id, ...wanted }) => [id, wanted]))
           const written = writes.filter(({ saga }) => flags.has(saga.id))
+          const others = writes.filter(({ saga }) => !flags.has(saga.id))
+          // Committed before, and nobody heard of it: written again it would be in the journal twice.
+          const before = others.length === 0 ? [] : yield* writtenBefore(worker, others)
+          for (const { id, ...wanted } of before) flags.set(id, wanted)
           if (written.length === 0) return flags
           yield* journal(worker, written)
           yield* tell(written.flatMap(toldBy))

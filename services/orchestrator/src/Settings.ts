@@ -31,7 +31,7 @@ export const multiplier = Settings.count(
 
 export const longestDelay = Settings.duration(
   "RETRY_MAX_DELAY",
-  "1 minute",
+  "64 seconds",
   "How long it is waited between two attempts at the longest."
 )
 

@@ -29,17 +29,17 @@ export const make = Effect.gen(function* () {
     Effect.map(
       heldRows(sql`
         WITH due AS (
-          SELECT picked.id FROM unnest(
+          SELECT picked.id, picked.due_at FROM unnest(
             ${texts(definitions.map(({ name }) => name))}, ${integers(definitions.map(({ version }) => version))}
           ) AS known (definition, definition_version)
           CROSS JOIN LATERAL (
-            SELECT id FROM sagas
+            SELECT id, due_at FROM sagas
             WHERE sagas.definition = known.definition AND sagas.definition_version = known.definition_version
               AND owner IS NULL AND due_at <= now() AND (claims >= ${suspectAfter}) = ${suspects}
             ORDER BY due_at LIMIT ${most} FOR NO KEY UPDATE SKIP LOCKED
           ) AS picked
           WHERE EXISTS (SELECT FROM saga_workers WHERE id = ${worker} AND lease_until > clock_timestamp())
-          LIMIT ${most}
+          ORDER BY picked.due_at LIMIT ${most}
         )
         UPDATE sagas SET owner = ${worker}, epoch = epoch + 1, claims = claims + 1
         WHERE id = ANY(ARRAY(SELECT id FROM due))
@@ -70,9 +70,11 @@ export const make = Effect.gen(function* () {
    */
   const takeFromTheDead = Effect.gen(function* () {
     const [row] = yield* countRows(sql`
-      WITH orphaned AS (
-        SELECT id FROM sagas
-        WHERE owner = ANY(ARRAY(SELECT id FROM saga_workers WHERE lease_until < clock_timestamp()))
+      WITH gone AS (
+        SELECT DISTINCT owner FROM sagas WHERE owner IS NOT NULL
+          AND NOT EXISTS (SELECT FROM saga_workers WHERE id = sagas.owner AND lease_until >= clock_timestamp())
+      ), orphaned AS (
+        SELECT id FROM sagas WHERE owner = ANY(ARRAY(SELECT owner FROM gone))
         LIMIT ${portion} FOR NO KEY UPDATE SKIP LOCKED
       ), freed AS (
         UPDATE sagas SET owner = NULL, due_at = clock_timestamp()
@@ -85,12 +87,18 @@ export const make = Effect.gen(function* () {
     return row?.count ?? 0
   })
 
-  const letGo = (worker: string, { epoch, id }: Held, pause: Duration.Duration) =>
+  const letGo = (worker: string, { epoch, id }: Held, pause: Duration.Duration, wasSent: boolean) =>
     Effect.asVoid(sql`
-      UPDATE sagas SET owner = NULL,
+      UPDATE sagas SET owner = NULL, claims = claims - (NOT ${wasSent}::boolean AND claims > 0)::integer,
         due_at = clock_timestamp() + CASE WHEN cancel_requested AND status = 'RUNNING' THEN interval '0'
           ELSE make_interval(secs => ${Duration.toSeconds(pause)}::double precision) END
       WHERE id = ${id} AND owner = ${worker} AND epoch = ${epoch}`)
+
+  /** A claim whose answer was lost has given the worker sagas of which it does not know. They were not sent. */
+  const giveBackAllBut = (worker: string, known: ReadonlyArray<string>) =>
+    Effect.asVoid(sql`
+      UPDATE sagas SET owner = NULL, due_at = clock_timestamp(), claims = greatest(claims - 1, 0)
+      WHERE owner = ${worker} AND id <> ALL(${uuids(known)})`)
 
   const leave = (worker: string, unsent: ReadonlyArray<string>) =>
     Effect.andThen(
@@ -101,7 +109,7 @@ export const make = Effect.gen(function* () {
       Effect.asVoid(sql`DELETE FROM saga_workers WHERE id = ${worker}`)
     )
 
-  return { claim, claimOne, beat, takeFromTheDead, letGo, leave }
+  return { claim, claimOne, beat, takeFromTheDead, letGo, giveBackAllBut, leave }
 })
 
 /** So that no transaction is long. */

@@ -37,7 +37,9 @@ export const make = Effect.gen(function* () {
             CASE WHEN input.until_deadline THEN deadline_at END,
             CASE WHEN input.until_deadline AND cancel_requested THEN clock_timestamp() END
           )
-          WHEN 'Park' THEN CASE WHEN input.until_cancel AND cancel_requested THEN clock_timestamp() END
+          WHEN 'Park' THEN CASE WHEN input.until_cancel THEN
+            CASE WHEN cancel_requested THEN clock_timestamp() ELSE deadline_at END
+          END
         END,
         ended_at = CASE input.next WHEN 'End' THEN clock_timestamp() END,
         updated_at = clock_timestamp()
@@ -64,8 +66,21 @@ export const make = Effect.gen(function* () {
         next, wait_millis, until_deadline, until_cancel
       )
       WHERE sagas.id = input.id AND sagas.id = ANY(ARRAY(SELECT id FROM locked))
-        AND sagas.owner = ${worker} AND sagas.epoch = input.epoch
+        AND sagas.owner = ${worker} AND sagas.epoch = input.epoch AND sagas.entries < input.entries
       RETURNING sagas.id, cancel_requested AS is_cancel_requested, clock_timestamp() >= deadline_at AS is_overdue`)
+  }
+
+  /** Those that are as they would be by this: the same owner, epoch and number of entries. */
+  const writtenBefore = (worker: string, writes: ReadonlyArray<Changed>) => {
+    const ids = uuids(writes.map(({ saga }) => saga.id))
+    return flagRows(sql`
+      SELECT sagas.id, cancel_requested AS is_cancel_requested, clock_timestamp() >= deadline_at AS is_overdue
+      FROM sagas JOIN unnest(
+        ${ids},
+        ${integers(writes.map(({ saga }) => saga.epoch))},
+        ${integers(writes.map(({ decision }) => decision.state.entries))}
+      ) AS input (id, epoch, entries) USING (id, epoch, entries)
+      WHERE sagas.id = ANY(${ids}) AND owner = ${worker}`)
   }
 
   const journal = (worker: string, writes: ReadonlyArray<Changed>) => {
@@ -87,7 +102,7 @@ export const make = Effect.gen(function* () {
       ) AS input (saga_id, seq, kind, step, attempt, outcome, code, detail, millis)`
   }
 
-  return { update, journal }
+  return { update, writtenBefore, journal }
 })
 
 const flagRows = rowsOf(

@@ -1,0 +1,125 @@
+import { SagaStore } from "@ecommerce/saga/SagaStore"
+import { TestDatabase } from "@ecommerce/testing/TestDatabase"
+import { assert, layer } from "@effect/vitest"
+import { Duration, Effect, Layer, References } from "effect"
+import { SqlError } from "effect/sql"
+
+import {
+  another,
+  callsOf,
+  database,
+  endsOf,
+  journalOf,
+  on,
+  records,
+  startIn,
+  store,
+  toldOf
+} from "./fixtures/Engines.ts"
+import { policy } from "./fixtures/Trip.ts"
+
+const world = store().pipe(
+  Layer.provideMerge(Layer.mergeAll(records, database, Layer.succeed(References.MinimumLogLevel, "None")))
+)
+
+const lost = new SqlError.SqlError({
+  reason: new SqlError.ConnectionError({ cause: new Error("cut"), message: "cut", operation: "query" })
+})
+
+/** A store whose first answer to this is lost: it is done all the same. */
+const losing = (what: "claim" | "write") =>
+  Effect.map(SagaStore, (whole) => {
+    let isLost = false
+    const loseOnce = <A, E>(work: Effect.Effect<A, E>) =>
+      Effect.flatMap(work, (answer) => {
+        if (isLost) return Effect.succeed(answer)
+        isLost = true
+        return Effect.fail(lost)
+      })
+    return SagaStore.of(
+      what === "claim"
+        ? { ...whole, claim: (wanted) => (wanted.suspects ? whole.claim(wanted) : loseOnce(whole.claim(wanted))) }
+        : { ...whole, write: (worker, writes) => loseOnce(whole.write(worker, writes)) }
+    )
+  })
+
+/** With pauses that a test would not outlive. */
+const slow = { policy: { ...policy, longestDelayMillis: 10 * 60_000 } }
+
+const allDone = ["run book-flight 1 done", "run book-hotel 1 done", "run take-deposit 1 done", "run send-ticket 1 done"]
+
+layer(world, { excludeTestServices: true })("an engine whose database answers and is not heard", (it) => {
+  it.effect("works on what it has claimed without knowing of it, as if it had not been claimed before", () =>
+    Effect.gen(function* () {
+      const trips = Array.from({ length: 20 }, (_, n) => `claimed-${n}`)
+      yield* startIn(...trips)
+      yield* another({ ...slow, through: losing("claim") })
+      assert.deepStrictEqual(new Set(yield* endsOf(...trips)), new Set(["COMPLETED"]))
+      assert.deepStrictEqual(yield* journalOf("claimed-0"), allDone)
+    })
+  )
+
+  it.effect("goes on behind what it has written without knowing of it, and neither writes nor tells it twice", () =>
+    Effect.gen(function* () {
+      yield* startIn("written")
+      yield* another({ ...slow, through: losing("write") })
+      assert.deepStrictEqual(yield* endsOf("written"), ["COMPLETED"])
+      assert.deepStrictEqual(yield* journalOf("written"), allDone)
+      assert.deepStrictEqual(
+        (yield* toldOf("written")).map(({ version }) => version),
+        [1, 2, 3, 4, 5]
+      )
+    })
+  )
+
+  it.effect("takes over from somebody of whom nothing is known at all", () =>
+    Effect.gen(function* () {
+      const { administrator } = yield* TestDatabase
+      yield* startIn("of-a-stranger")
+      yield* administrator`
+        UPDATE orchestrator.sagas SET owner = uuidv7(), claims = 1, epoch = 1 WHERE key = 'of-a-stranger'`
+      yield* another(slow)
+      assert.deepStrictEqual(yield* endsOf("of-a-stranger"), ["COMPLETED"])
+    })
+  )
+
+  it.effect("turns back at its deadline also what was left to people, where there is a way back", () =>
+    Effect.gen(function* () {
+      const { administrator } = yield* TestDatabase
+      yield* startIn("left-alone")
+      yield* administrator`
+        UPDATE orchestrator.sagas SET claims = 5, deadline_at = now() + interval '3 seconds' WHERE key = 'left-alone'`
+      yield* another(slow)
+      assert.deepStrictEqual(yield* endsOf("left-alone"), ["FAILED"])
+      assert.deepStrictEqual(
+        (yield* toldOf("left-alone")).map(({ type }) => type),
+        ["started", "stuck", "compensating", "failed"]
+      )
+      assert.include(yield* callsOf("left-alone"), "undo book-flight")
+    })
+  )
+
+  it.effect("has sent nothing that it had to give back because its own lease was over", () =>
+    Effect.gen(function* () {
+      const sagas = yield* SagaStore
+      const { administrator } = yield* TestDatabase
+      const worker = "0192e4a0-0000-7000-8000-00000000ada0"
+      yield* startIn("given-back")
+      yield* sagas.beat(worker, "test", Duration.minutes(1))
+      const [mine] = yield* sagas.claim({
+        worker,
+        definitions: [{ name: "book-trip", version: 1 }],
+        most: 1,
+        suspects: false
+      })
+      assert.isDefined(mine)
+      if (mine === undefined) return
+      yield* sagas.letGo(worker, { ...mine, epoch: mine.epoch - 1 }, Duration.zero, false)
+      const claims = administrator`SELECT claims, owner IS NULL AS is_free FROM orchestrator.sagas WHERE key = 'given-back'`
+      assert.deepStrictEqual(yield* claims, [{ claims: 1, isFree: false }])
+      yield* sagas.letGo(worker, mine, Duration.zero, false)
+      assert.deepStrictEqual(yield* claims, [{ claims: 0, isFree: true }])
+      yield* on("given-back", "book-flight", Effect.succeed("a seat"))
+    })
+  )
+})
