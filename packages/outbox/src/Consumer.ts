@@ -15,8 +15,9 @@ import { Array as Arr, Cause, Clock, Effect, Option, type Redacted, Ref, Result,
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { SqlError } from "effect/sql"
 
+import { isOneHistory } from "./Cursor.ts"
 import type { Reading } from "./Event.ts"
-import { CloudEvent, completeHeader } from "./FeedEndpoint.ts"
+import { CloudEvent, completeHeader, cursorHeader } from "./FeedEndpoint.ts"
 import * as FeedPlace from "./FeedPlace.ts"
 
 /** Where the feed is served. */
@@ -37,6 +38,12 @@ export interface Definition<Delivery, Made = void> {
    * may die, or lose its connection, right after the commit. The next batch waits for it; what goes wrong in it is logged.
    */
   readonly committed?: (made: Made) => Effect.Effect<void>
+  /**
+   * What is done in the transaction in which it begins anew, before anything else: the first time, when an operator has said so,
+   * and when the feed is on another server, whose history may be one that was put back. A copy of what events tell forgets
+   * all of it: changes may be missing, and versions may count from before.
+   */
+  readonly forget?: Effect.Effect<void, SqlError.SqlError, PgClient.PgClient>
   /** How many events are asked for at once. 500 unless told. */
   readonly limit?: number
   /** For how many seconds the producer may hold its answer back. 20 unless told. */
@@ -68,7 +75,8 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
   definition: Definition<Delivery, Made>,
   source: Source
 ) {
-  const { apply, committed = () => Effect.void, events: reading, limit = 500, name, waitSeconds = 20 } = definition
+  const { apply, committed = () => Effect.void, events: reading, forget = Effect.void } = definition
+  const { limit = 500, name, waitSeconds = 20 } = definition
   const sql = yield* PgClient.PgClient
   const client = yield* HttpClient.HttpClient
   const place = yield* FeedPlace.make(name)
@@ -91,7 +99,11 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
       const response = yield* client.execute(request)
       if (response.status === 200) {
         const events = yield* Effect.flatMap(response.json, decodeBatch)
-        return { events, isComplete: response.headers[completeHeader] === "true" }
+        return {
+          events,
+          isComplete: response.headers[completeHeader] === "true",
+          behind: response.headers[cursorHeader]
+        }
       }
       // Until its answer is read, a connection serves no other request.
       yield* Effect.ignore(response.arrayBuffer)
@@ -117,11 +129,18 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
       )
     )
 
+  /** False where somebody else has moved it, or has paused the consumer. */
+  const move = Effect.fnUntraced(function* (from: string | null, to: string, hasUsedSome: boolean) {
+    const isOurs = yield* place.move(from, to, hasUsedSome)
+    if (isOurs && !isOneHistory(from, to)) yield* forget
+    return isOurs
+  })
+
   const use = Effect.fnUntraced(function* (events: Events, from: string | null) {
     const deliveries = yield* Effect.fromResult(read(events))
     const outcome = yield* inTransaction(
       Effect.gen(function* () {
-        const isOurs = yield* place.move(from, Arr.lastNonEmpty(events).cursor, deliveries.length > 0)
+        const isOurs = yield* move(from, Arr.lastNonEmpty(events).cursor, deliveries.length > 0)
         return isOurs ? { made: yield* applied(deliveries) } : ("elsewhere" as const)
       })
     )
@@ -134,7 +153,7 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
     const error = describe(cause)
     const outcome = yield* inTransaction(
       Effect.gen(function* () {
-        const isOurs = yield* place.move(from, event.cursor, false)
+        const isOurs = yield* move(from, event.cursor, false)
         if (!isOurs) return "elsewhere" as const
         return (yield* place.bury(event, error)) ? ("paused" as const) : ("used" as const)
       })
@@ -211,13 +230,17 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
         `${name} has missed events: they were deleted before it had read them. It is paused.`
       )
     }
-    const { events, isComplete } = batch
+    const { behind, events, isComplete } = batch
     const outcome = Arr.isReadonlyArrayNonEmpty(events) ? yield* useInHalves(events, here.cursor) : "used"
     yield* tell(undefined)
+    if (outcome === "elsewhere" || !isComplete) return
+    const end = events.at(-1)?.cursor ?? here.cursor
+    // Another history may have begun in which nothing has happened yet.
+    const isNews = behind !== undefined && !isOneHistory(end, behind)
+    if (isNews && !(yield* inTransaction(move(end, behind, false)))) return
     // What was put aside has not been used.
-    if (outcome === "used" && isComplete && (yield* place.look)?.deadLetters === 0) {
-      yield* Ref.update(state, (before) => ({ ...before, caughtUpAt: began }))
-    }
+    if ((yield* place.look)?.deadLetters !== 0) return
+    yield* Ref.update(state, (before) => ({ ...before, caughtUpAt: began }))
   })
 
   const run = round.pipe(

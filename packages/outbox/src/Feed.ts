@@ -12,7 +12,14 @@ import type { SqlError } from "effect/sql"
 
 import { Announcements, type Word } from "./Announcements.ts"
 import { Cursor, idOf, type Position, start } from "./Cursor.ts"
-import { type Batch, type CloudEvent, completeHeader, CursorGone, type FeedQuery } from "./FeedEndpoint.ts"
+import {
+  type Batch,
+  type CloudEvent,
+  completeHeader,
+  CursorGone,
+  cursorHeader,
+  type FeedQuery
+} from "./FeedEndpoint.ts"
 
 export interface Options {
   /** The service's name, of which its events tell. */
@@ -73,7 +80,8 @@ export class Feed extends Context.Service<
 
         /**
          * Whether what came after a place is not kept, or the place is none that this server can have given (it was another
-         * one, with a longer history); and whether there is anything behind the last that was read.
+         * one, with a longer history); whether there is anything behind the last that was read; and where nothing is, the
+         * place from which all is still to come, in the generation that is written now.
          */
         const standingOf = Effect.fnUntraced(function* (after: Position | undefined, end: Position) {
           const from = after ?? start
@@ -82,13 +90,20 @@ export class Feed extends Context.Service<
                 (trimmed_generation, trimmed_xid, trimmed_seq)
                   > (${String(from.generation)}::text::bigint, ${from.xid}::text::xid8, ${from.seq}::text::bigint)
                 OR (${String(from.generation)}::text::bigint, ${from.xid}::text::xid8)
-                  >= (generation, pg_snapshot_xmax(pg_current_snapshot()))
+                  >= (outbox_origin.generation, pg_snapshot_xmax(pg_current_snapshot()))
               ) AS is_gone,
               outbox_unread_since(
                 ${String(end.generation)}::text::bigint, ${end.xid}::text::xid8, ${end.seq}::text::bigint
-              ) IS NULL AS is_complete
-            FROM outbox_origin`)
-          return row ?? { isGone: false, isComplete: false }
+              ) IS NULL AS is_complete,
+              ahead.generation, ahead.xid::text AS xid, ahead.seq::text AS seq
+            FROM outbox_origin CROSS JOIN LATERAL (
+              VALUES
+                (${String(end.generation)}::text::bigint, ${end.xid}::text::xid8, ${end.seq}::text::bigint),
+                (trimmed_generation, trimmed_xid, trimmed_seq),
+                (outbox_origin.generation, '0'::xid8, 0)
+              ORDER BY 1 DESC, 2 DESC, 3 DESC LIMIT 1
+            ) AS ahead (generation, xid, seq)`)
+          return row ?? { isGone: false, isComplete: false, ...end }
         })
 
         /** Whoever asks is known from then on, and has come as far as it says: one that goes back, too, is to miss nothing. */
@@ -132,7 +147,8 @@ export class Feed extends Context.Service<
           const rows = yield* rowsAfter(after ?? start, most)
           const end = rows.at(-1) ?? after ?? start
           // Asked afterwards: what was cut off meanwhile has been missed, too, and what was committed is not in it.
-          return { rows, ...(yield* standingOf(after, end)) }
+          const { isComplete, isGone, ...ahead } = yield* standingOf(after, end)
+          return { rows, isComplete, isGone, behind: isComplete ? ahead : end }
         })
 
         const readNow = Effect.fnUntraced(function* (query: FeedQuery) {
@@ -140,10 +156,13 @@ export class Feed extends Context.Service<
           const seen = yield* look(query)
           // Since a restore or a promotion nothing may have been written: then nobody has begun the new generation yet, and a
           // place in the old history may be ahead of this server's numbers, although nothing was missed.
-          const { isComplete, isGone, rows } = seen.isGone ? yield* Effect.andThen(begin, look(query)) : seen
+          const { behind, isComplete, isGone, rows } = seen.isGone ? yield* Effect.andThen(begin, look(query)) : seen
           if (isGone) return yield* new CursorGone()
           yield* register(consumer, after ?? start)
-          const headers = { [completeHeader]: isComplete ? ("true" as const) : ("false" as const) }
+          const headers = {
+            [completeHeader]: isComplete ? ("true" as const) : ("false" as const),
+            [cursorHeader]: encodeCursor(behind)
+          }
           return HttpApiSchema.withHeaders({ body: rows.map((row) => eventOf(source, row)), headers })
         })
 
@@ -266,7 +285,9 @@ const holderRows = rowsOf(
     since: Schema.NullOr(Schema.DateTimeUtcFromDate)
   })
 )
-const standingRows = rowsOf(Schema.Struct({ isGone: Schema.Boolean, isComplete: Schema.Boolean }))
+const standingRows = rowsOf(
+  Schema.Struct({ isGone: Schema.Boolean, isComplete: Schema.Boolean, ...PositionRow.fields })
+)
 const countRows = rowsOf(Schema.Struct({ count: Long }))
 
 const encodeCursor = Schema.encodeSync(Cursor)

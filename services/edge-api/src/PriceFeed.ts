@@ -16,6 +16,8 @@ export const layer = Layer.unwrap(
       name: "edge-api.prices",
       events: productCreated.or(productUpdated),
       apply: (events) => prices.learn(events.map(({ data }) => data)),
+      // What is unknown is asked for.
+      forget: prices.forget,
       // Well below the age up to which prices are good: an answer, also one without news, says that there was no other.
       waitSeconds: 1
     })

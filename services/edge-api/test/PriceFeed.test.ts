@@ -1,5 +1,4 @@
 import type { ProductId } from "@ecommerce/contracts/Ids"
-import * as FeedDesk from "@ecommerce/outbox/FeedDesk"
 import { Long, rowsOf } from "@ecommerce/sets/Sets"
 import { Neighbours } from "@ecommerce/testing/Neighbours"
 import { until } from "@ecommerce/testing/ServiceProcess"
@@ -11,42 +10,12 @@ import { Deferred, Effect, Layer, Schema } from "effect"
 import { HttpClientRequest } from "effect/http"
 
 import { definition } from "../src/Http.ts"
-import { honoured, layer as counter, newProduct, outside, place, replica, say } from "./fixtures/Counter.ts"
-
-/** Another order each time. */
-const order = (productId: string) =>
-  Effect.suspend(() => place(`key-${crypto.randomUUID()}`, { items: [{ product_id: productId, quantity: 1 }] }))
-
-const change = Effect.fn("change")(function* (id: ProductId, to: { priceCents?: number; active?: boolean }) {
-  const { inventory } = yield* Neighbours
-  const request = HttpClientRequest.patch(`${inventory.url}/products/${id}`)
-  const { status } = yield* Effect.scoped(outside(HttpClientRequest.bodyJsonUnsafe(request, to)))
-  assert.strictEqual(status, 200)
-})
-
-const copyRows = rowsOf(
-  Schema.Struct({ priceCents: Schema.Int, active: Schema.Boolean, version: Long, wasAsked: Schema.Boolean })
-)
-
-/** What edge knows of a product, and whether it has ever asked for it: the feed does not say how old something is. */
-const copyOf = Effect.fn("copyOf")(function* (productId: ProductId) {
-  const { administrator: sql } = yield* TestDatabase
-  const [copy] = yield* copyRows(sql`
-    SELECT price_cents, active, version, known_at > now() - interval '1 day' AS was_asked FROM edge_api.prices
-    WHERE product_id = ${productId}::uuid`)
-  return copy
-})
-
-const untilKnown = (productId: ProductId, priceCents: number) =>
-  until(Effect.map(copyOf(productId), (copy) => copy?.priceCents === priceCents))
+import { change, copyOf, desk, order, untilKnown } from "./fixtures/Catalogue.ts"
+import { honoured, layer as counter, newProduct, replica, say } from "./fixtures/Counter.ts"
 
 /** Orders again and again until it is answered with this. */
 const orderUntil = (productId: ProductId, status: number) =>
   until(Effect.map(order(productId), (said) => said.status === status))
-
-const desk = Effect.flatMap(Layer.build(TestService.database("edge-api")), (context) =>
-  Effect.provide(FeedDesk.make, context)
-)
 
 const Checks = Schema.Struct({ checks: Schema.Record(Schema.String, Schema.String) })
 const toldByHealth = Effect.gen(function* () {
