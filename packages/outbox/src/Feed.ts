@@ -4,22 +4,26 @@
  * A row is given away only when nothing can be committed before it any more, so that no reader passes a row that comes
  * late. How far each consumer has come is remembered, for its lag and for what may be deleted.
  */
-import { Long, rowsOf, texts } from "@ecommerce/sets/Sets"
+import { texts } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
-import { Clock, Context, type DateTime, Duration, Effect, Layer, Schema } from "effect"
+import { Clock, Context, type DateTime, Duration, Effect, Layer } from "effect"
 import { HttpApiSchema } from "effect/http-api"
 import type { SqlError } from "effect/sql"
 
 import { Announcements, type Word } from "./Announcements.ts"
-import { Cursor, idOf, type Position, start } from "./Cursor.ts"
+import { idOf, type Position, start } from "./Cursor.ts"
+import { type Batch, completeHeader, CursorGone, cursorHeader, type FeedQuery } from "./FeedEndpoint.ts"
 import {
-  type Batch,
-  type CloudEvent,
-  completeHeader,
-  CursorGone,
-  cursorHeader,
-  type FeedQuery
-} from "./FeedEndpoint.ts"
+  countRows,
+  encodeCursor,
+  eventOf,
+  eventRows,
+  holderRows,
+  lagRows,
+  placeRows,
+  positionRows,
+  standingRows
+} from "./FeedRows.ts"
 
 export interface Options {
   /** The service's name, of which its events tell. */
@@ -35,6 +39,8 @@ export interface Lag {
   readonly consumer: string
   /** The age of the oldest event that it has not read; 0 where it has read all. */
   readonly seconds: number
+  /** Since it has asked for the last time. */
+  readonly seenSecondsAgo: number
 }
 
 /** A transaction that keeps every feed of the server from moving on. */
@@ -213,7 +219,8 @@ export class Feed extends Context.Service<
 
         const lags = lagRows(sql`
           SELECT name AS consumer,
-            coalesce(extract(epoch FROM clock_timestamp() - outbox_unread_since(generation, xid, seq)), 0)::float8 AS seconds
+            coalesce(extract(epoch FROM clock_timestamp() - outbox_unread_since(generation, xid, seq)), 0)::float8 AS seconds,
+            extract(epoch FROM clock_timestamp() - seen_at)::float8 AS seen_seconds_ago
           FROM outbox_consumers ORDER BY name`)
 
         const holder = Effect.map(holderRows(sql`SELECT pid, who, since FROM outbox_holder()`), ([row]) => row)
@@ -262,46 +269,3 @@ const longestLook = 50
 
 /** A word after which none comes. */
 const none: Word = Number.POSITIVE_INFINITY
-
-const PositionRow = Schema.Struct({ generation: Long, xid: Schema.String, seq: Schema.String })
-const positionRows = rowsOf(PositionRow)
-const placeRows = rowsOf(Schema.Struct({ name: Schema.String, ...PositionRow.fields }))
-
-const EventRow = Schema.Struct({
-  ...PositionRow.fields,
-  type: Schema.String,
-  subject: Schema.String,
-  version: Long,
-  data: Schema.Unknown,
-  traceparent: Schema.NullOr(Schema.String),
-  createdAt: Schema.DateTimeUtcFromDate
-})
-const eventRows = rowsOf(EventRow)
-const lagRows = rowsOf(Schema.Struct({ consumer: Schema.String, seconds: Schema.Number }))
-const holderRows = rowsOf(
-  Schema.Struct({
-    pid: Schema.NullOr(Schema.Int),
-    who: Schema.String,
-    since: Schema.NullOr(Schema.DateTimeUtcFromDate)
-  })
-)
-const standingRows = rowsOf(
-  Schema.Struct({ isGone: Schema.Boolean, isComplete: Schema.Boolean, ...PositionRow.fields })
-)
-const countRows = rowsOf(Schema.Struct({ count: Long }))
-
-const encodeCursor = Schema.encodeSync(Cursor)
-
-const eventOf = (source: string, row: typeof EventRow.Type): CloudEvent => ({
-  specversion: "1.0",
-  id: idOf(row),
-  source: `/${source}`,
-  type: row.type,
-  subject: row.subject,
-  time: row.createdAt,
-  datacontenttype: "application/json",
-  data: row.data,
-  version: row.version,
-  cursor: encodeCursor(row),
-  ...(row.traceparent === null ? {} : { traceparent: row.traceparent })
-})
