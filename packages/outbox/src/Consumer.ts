@@ -7,7 +7,7 @@
  *
  * An event that cannot be used (it cannot be read, PostgreSQL will not store what is made of it, or the code fails on it) is
  * found by halving and put aside with its error. Ten of them in a row pause the consumer: a bad deployment must not empty the
- * feed. Whatever else goes wrong is tried again for ever.
+ * feed. Whatever else goes wrong is tried again for ever; what takes too long, in halves.
  */
 import { isDataError, sqlStateOf } from "@ecommerce/sets/Isolation"
 import { PgClient } from "@effect/sql-pg"
@@ -171,7 +171,7 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
   /** The halves one after the other, until what cannot be used is alone. */
   const useInHalves = (events: Events, from: string | null): Effect.Effect<Outcome, SqlError.SqlError> =>
     Effect.catchCause(use(events, from), (cause) => {
-      const infrastructure = infrastructureIn(cause)
+      const infrastructure = infrastructureIn(cause, events.length)
       if (infrastructure !== undefined) return infrastructure
       const [first] = events
       const [left, right] = Arr.splitAt(events, Math.ceil(events.length / 2))
@@ -192,7 +192,7 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
       })
     )
     return Effect.catchCause(Effect.flatMap(attempt, afterwards), (cause) => {
-      const infrastructure = infrastructureIn(cause)
+      const infrastructure = infrastructureIn(cause, letters.length)
       if (infrastructure !== undefined) return Effect.asVoid(infrastructure)
       const [first, ...others] = letters
       if (first === undefined) return Effect.void
@@ -260,6 +260,9 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
   return { name, state: Ref.get(state), run } satisfies Consumer
 })
 
+/** By `statement_timeout`. */
+const outOfTime = "57014"
+
 const backoff = Schedule.jittered(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]))
 
 const decodeBatch = Schema.decodeUnknownEffect(Schema.toCodecJson(Schema.Array(CloudEvent)))
@@ -273,11 +276,15 @@ const toldIn = ({ data, subject, time, traceparent, type, version }: CloudEvent)
   traceparent: traceparent ?? null
 })
 
-/** What is nobody's fault and goes over, as an effect that fails with it; undefined where an event cannot be used. */
-const infrastructureIn = (cause: Cause.Cause<SqlError.SqlError | Schema.SchemaError>) => {
+/**
+ * What is nobody's fault and goes over, as an effect that fails with it; undefined where an event cannot be used. For several
+ * events the time may have been too short, and is enough for fewer: one alone is tried again.
+ */
+const infrastructureIn = (cause: Cause.Cause<SqlError.SqlError | Schema.SchemaError>, count: number) => {
   if (Cause.hasInterrupts(cause)) return Effect.interrupt
   const error = Cause.squash(cause)
-  return SqlError.isSqlError(error) && !isDataError(error) ? Effect.fail(error) : undefined
+  if (!SqlError.isSqlError(error) || isDataError(error)) return undefined
+  return count > 1 && sqlStateOf(error) === outOfTime ? undefined : Effect.fail(error)
 }
 
 /** Without the values that PostgreSQL would tell, and such that PostgreSQL can store it. */

@@ -132,6 +132,46 @@ layer(layerOver(TestDatabase.layer), { excludeTestServices: true })("an event th
   )
 })
 
+layer(layerOver(TestDatabase.layer), { excludeTestServices: true })("a batch for which the time is too short", (it) => {
+  /** As `statement_timeout` does it. */
+  const slow =
+    (most: number): NonNullable<Options["before"]> =>
+    (events) =>
+      Effect.gen(function* () {
+        const sql = yield* PgClient.PgClient
+        if (events.length <= most) return
+        yield* sql.unsafe("DO $$ BEGIN RAISE EXCEPTION 'too long' USING ERRCODE = '57014'; END $$")
+      })
+
+  it.effect("is used in smaller ones, once and in order, and nothing of it is put aside", () =>
+    Effect.gen(function* () {
+      const topic = newTopic()
+      yield* tell(topic, ...range(0, 1000))
+      const reader = yield* subscribe(topic, { before: slow(100) })
+      yield* untilHeard(topic, 1000)
+      assert.deepStrictEqual(yield* heard(topic), range(0, 1000))
+      assert.deepStrictEqual([yield* lettersOf(topic), reader.logs], [[], []])
+    })
+  )
+
+  it.effect("is tried again from where it stands when the time is too short for one alone", () =>
+    Effect.gen(function* () {
+      const topic = newTopic()
+      let isSlow = true
+      const before: typeof fatal = (events) =>
+        isSlow && events.some(({ data }) => data.number === 40) ? slow(0)(events) : Effect.void
+      yield* tell(topic, ...range(0, 50))
+      const reader = yield* subscribe(topic, { before })
+      yield* untilHeard(topic, 40)
+      yield* until(Effect.map(reader.state, ({ trouble }) => trouble !== undefined))
+      assert.deepStrictEqual([yield* heard(topic), yield* lettersOf(topic)], [range(0, 40), []])
+      isSlow = false
+      yield* untilHeard(topic, 50)
+      assert.deepStrictEqual([yield* heard(topic), yield* lettersOf(topic)], [range(0, 50), []])
+    })
+  )
+})
+
 layer(layerOver(TestDatabase.layer), { excludeTestServices: true })("ten events in a row that cannot be used", (it) => {
   it.effect("pause the consumer, which says so, and moves no more until it is told to", () =>
     Effect.gen(function* () {
