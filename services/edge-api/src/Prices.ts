@@ -36,6 +36,8 @@ export class Prices extends Context.Service<
     readonly forget: Effect.Effect<void, SqlError.SqlError>
     /** From now on this tells a moment up to which everything has been learnt, in milliseconds. */
     readonly trust: (caughtUpAt: Effect.Effect<number>) => Effect.Effect<void>
+    /** Whether the copy is as good as inventory itself. Else it is asked for all that was not asked for a moment ago. */
+    readonly isUpToDate: Effect.Effect<boolean>
   }
 >()("@ecommerce/edge-api/Prices") {
   static readonly layer = Layer.effect(
@@ -49,7 +51,9 @@ export class Prices extends Context.Service<
 
       const isUpToDate = Effect.gen(function* () {
         const at = yield* Effect.flatten(Ref.get(caughtUpAt))
-        return (yield* Clock.currentTimeMillis) - at < goodFor * 1000
+        const age = (yield* Clock.currentTimeMillis) - at
+        // Nothing has been learnt in the future: somebody has set the clock back, and nobody knows how long ago it was.
+        return age >= 0 && age < goodFor * 1000
       })
 
       const known = (ids: ReadonlyArray<ProductId>) =>
@@ -125,7 +129,7 @@ export class Prices extends Context.Service<
         return yield* priced(lines, (id) => here.get(id) ?? there.get(id))
       }, Database.dies)
 
-      return Prices.of({ price, learn, forget, trust: (moment) => Ref.set(caughtUpAt, moment) })
+      return Prices.of({ price, learn, forget, isUpToDate, trust: (moment) => Ref.set(caughtUpAt, moment) })
     })
   )
 }

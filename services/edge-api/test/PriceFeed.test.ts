@@ -21,7 +21,7 @@ const Checks = Schema.Struct({ checks: Schema.Record(Schema.String, Schema.Strin
 const toldByHealth = Effect.gen(function* () {
   const { body, status } = yield* say(HttpClientRequest.get("/health"))
   const { checks } = yield* Schema.decodeUnknownEffect(Checks)(body)
-  return { status, consumer: checks["consumer edge-api.prices"] }
+  return { status, consumer: checks["consumer edge-api.prices"], prices: checks["prices"] }
 })
 
 const cursorRows = rowsOf(Schema.Struct({ consumer: Schema.String, letters: Long }))
@@ -161,9 +161,12 @@ layer(counter({ PRICES_GOOD_FOR: "5 seconds" }), { excludeTestServices: true })(
           yield* until(Effect.map(letters, (all) => all.some(({ subject }) => subject === product)))
         })
       )
-      yield* Effect.sleep("5500 millis")
+      yield* until(Effect.map(toldByHealth, ({ prices }) => prices === "are asked for"))
+      assert.containSubset(yield* toldByHealth, { status: 200, consumer: "ok, 1 dead letters" })
       assert.strictEqual((yield* order(product)).status, 202)
       assert.strictEqual((yield* honoured(product)).at(-1), 1666)
+      yield* Effect.flatMap(desk, ({ discard }) => discard("edge-api.prices"))
+      yield* until(Effect.map(toldByHealth, ({ prices }) => prices === "ok"))
     })
   )
 })
