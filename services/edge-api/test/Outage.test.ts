@@ -27,7 +27,7 @@ layer(counter(settings), { excludeTestServices: true })("an order whose payment 
         const asked = yield* wish
         const refused = yield* during(mode, place(key, asked))
         assert.containSubset(refused, { status: 503, body: { error: "payment_unavailable" } })
-        assert.strictEqual(refused.headers["retry-after"], "1")
+        assert.strictEqual(refused.headers["retry-after"], "5")
         assert.containSubset(yield* accountOf(idOf(refused)), {
           status: "AWAITING_AUTHORIZATION",
           stage: "MARKED",
