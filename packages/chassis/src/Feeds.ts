@@ -6,7 +6,7 @@
  */
 import { Announcements } from "@ecommerce/outbox/Announcements"
 import type * as Consumer from "@ecommerce/outbox/Consumer"
-import { Feed, type Holder } from "@ecommerce/outbox/Feed"
+import { Feed, type Holder, type Lag } from "@ecommerce/outbox/Feed"
 import { DateTime, Duration, Effect, Layer, Metric, Ref } from "effect"
 
 import { Gate } from "./Gate.ts"
@@ -78,7 +78,7 @@ export const layerWorkers = Layer.unwrap(
       // The alarm is not to fail because nobody can be named.
       const holder = yield* Effect.orElseSucceed(feed.holder, () => undefined)
       const behind = late.map(({ consumer, seconds }) => `${consumer} is ${Math.round(seconds)} s behind`).join(", ")
-      yield* Effect.logWarning(`${behind}. ${blame(holder, now)}`)
+      yield* Effect.logWarning(`${behind}. ${blame(holder, late, now)}`)
     })
 
     // In portions, so that no transaction is long; until nothing is left to delete.
@@ -94,10 +94,12 @@ export const layerWorkers = Layer.unwrap(
 )
 
 /** One that is there by chance, for a moment, is to blame for nothing. */
-const blame = (holder: Holder | undefined, now: DateTime.Utc) => {
+const blame = (holder: Holder | undefined, late: ReadonlyArray<Lag>, now: DateTime.Utc) => {
   const aSecondAgo = DateTime.subtract(now, { seconds: 1 })
   if (holder === undefined || (holder.since !== null && DateTime.isGreaterThan(holder.since, aSecondAgo))) {
-    return "No transaction holds the feed up."
+    // Then it is the reader's own affair: it may be gone.
+    const seen = late.map(({ consumer, seenSecondsAgo }) => `${consumer} has asked ${Math.round(seenSecondsAgo)} s ago`)
+    return `No transaction holds the feed up. ${seen.join(", ")}.`
   }
   const since = holder.since === null ? "" : `, since ${DateTime.formatIso(holder.since)}`
   return `The oldest transaction that writes is ${holder.who} (process ${holder.pid})${since}.`

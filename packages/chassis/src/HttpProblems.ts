@@ -118,12 +118,12 @@ const bodyTooLarge = new Problems.BodyTooLarge({
   errors: [{ in: "body", field: "body", message: `Expected at most ${largestBody} bytes` }]
 })
 
-/** Headers that belong to a status, whoever answered with it. */
+/** Headers that belong to a status, whoever answered with it; unless that one has said it more exactly. */
 const withHeaders = (answer: HttpServerResponse.HttpServerResponse) => {
   const headers = headersOfStatus[answer.status]
   return headers === undefined || answer.headers["content-type"] !== problemContentType
     ? answer
-    : HttpServerResponse.setHeaders(answer, headers)
+    : HttpServerResponse.setHeaders(answer, { ...headers, ...answer.headers })
 }
 
 const headersOfStatus: Readonly<Record<number, Readonly<Record<string, string>>>> = {

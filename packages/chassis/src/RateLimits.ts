@@ -22,7 +22,7 @@ export interface Budget {
 
 export const rateLimit = Settings.count(
   "RATE_LIMIT",
-  6000,
+  60_000,
   "How many requests a minute one client may send to one process, where anybody may ask."
 )
 

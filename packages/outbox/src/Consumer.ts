@@ -7,7 +7,7 @@
  *
  * An event that cannot be used (it cannot be read, PostgreSQL will not store what is made of it, or the code fails on it) is
  * found by halving and put aside with its error. Ten of them in a row pause the consumer: a bad deployment must not empty the
- * feed. Whatever else goes wrong is tried again for ever.
+ * feed. Whatever else goes wrong is tried again for ever; what takes too long, in halves.
  */
 import { isDataError, sqlStateOf } from "@ecommerce/sets/Isolation"
 import { PgClient } from "@effect/sql-pg"
@@ -15,8 +15,9 @@ import { Array as Arr, Cause, Clock, Effect, Option, type Redacted, Ref, Result,
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { SqlError } from "effect/sql"
 
+import { isOneHistory } from "./Cursor.ts"
 import type { Reading } from "./Event.ts"
-import { CloudEvent, completeHeader } from "./FeedEndpoint.ts"
+import { CloudEvent, completeHeader, cursorHeader } from "./FeedEndpoint.ts"
 import * as FeedPlace from "./FeedPlace.ts"
 
 /** Where the feed is served. */
@@ -37,6 +38,12 @@ export interface Definition<Delivery, Made = void> {
    * may die, or lose its connection, right after the commit. The next batch waits for it; what goes wrong in it is logged.
    */
   readonly committed?: (made: Made) => Effect.Effect<void>
+  /**
+   * What is done in the transaction in which it begins anew, before anything else: the first time, when an operator has said so,
+   * and when the feed is on another server, whose history may be one that was put back. A copy of what events tell forgets
+   * all of it: changes may be missing, and versions may count from before.
+   */
+  readonly forget?: Effect.Effect<void, SqlError.SqlError, PgClient.PgClient>
   /** How many events are asked for at once. 500 unless told. */
   readonly limit?: number
   /** For how many seconds the producer may hold its answer back. 20 unless told. */
@@ -68,7 +75,8 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
   definition: Definition<Delivery, Made>,
   source: Source
 ) {
-  const { apply, committed = () => Effect.void, events: reading, limit = 500, name, waitSeconds = 20 } = definition
+  const { apply, committed = () => Effect.void, events: reading, forget = Effect.void } = definition
+  const { limit = 500, name, waitSeconds = 20 } = definition
   const sql = yield* PgClient.PgClient
   const client = yield* HttpClient.HttpClient
   const place = yield* FeedPlace.make(name)
@@ -91,7 +99,11 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
       const response = yield* client.execute(request)
       if (response.status === 200) {
         const events = yield* Effect.flatMap(response.json, decodeBatch)
-        return { events, isComplete: response.headers[completeHeader] === "true" }
+        return {
+          events,
+          isComplete: response.headers[completeHeader] === "true",
+          behind: response.headers[cursorHeader]
+        }
       }
       // Until its answer is read, a connection serves no other request.
       yield* Effect.ignore(response.arrayBuffer)
@@ -117,11 +129,18 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
       )
     )
 
+  /** False where somebody else has moved it, or has paused the consumer. */
+  const move = Effect.fnUntraced(function* (from: string | null, to: string, hasUsedSome: boolean) {
+    const isOurs = yield* place.move(from, to, hasUsedSome)
+    if (isOurs && !isOneHistory(from, to)) yield* forget
+    return isOurs
+  })
+
   const use = Effect.fnUntraced(function* (events: Events, from: string | null) {
     const deliveries = yield* Effect.fromResult(read(events))
     const outcome = yield* inTransaction(
       Effect.gen(function* () {
-        const isOurs = yield* place.move(from, Arr.lastNonEmpty(events).cursor, deliveries.length > 0)
+        const isOurs = yield* move(from, Arr.lastNonEmpty(events).cursor, deliveries.length > 0)
         return isOurs ? { made: yield* applied(deliveries) } : ("elsewhere" as const)
       })
     )
@@ -134,7 +153,7 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
     const error = describe(cause)
     const outcome = yield* inTransaction(
       Effect.gen(function* () {
-        const isOurs = yield* place.move(from, event.cursor, false)
+        const isOurs = yield* move(from, event.cursor, false)
         if (!isOurs) return "elsewhere" as const
         return (yield* place.bury(event, error)) ? ("paused" as const) : ("used" as const)
       })
@@ -152,7 +171,7 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
   /** The halves one after the other, until what cannot be used is alone. */
   const useInHalves = (events: Events, from: string | null): Effect.Effect<Outcome, SqlError.SqlError> =>
     Effect.catchCause(use(events, from), (cause) => {
-      const infrastructure = infrastructureIn(cause)
+      const infrastructure = infrastructureIn(cause, events.length)
       if (infrastructure !== undefined) return infrastructure
       const [first] = events
       const [left, right] = Arr.splitAt(events, Math.ceil(events.length / 2))
@@ -173,7 +192,7 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
       })
     )
     return Effect.catchCause(Effect.flatMap(attempt, afterwards), (cause) => {
-      const infrastructure = infrastructureIn(cause)
+      const infrastructure = infrastructureIn(cause, letters.length)
       if (infrastructure !== undefined) return Effect.asVoid(infrastructure)
       const [first, ...others] = letters
       if (first === undefined) return Effect.void
@@ -211,13 +230,17 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
         `${name} has missed events: they were deleted before it had read them. It is paused.`
       )
     }
-    const { events, isComplete } = batch
+    const { behind, events, isComplete } = batch
     const outcome = Arr.isReadonlyArrayNonEmpty(events) ? yield* useInHalves(events, here.cursor) : "used"
     yield* tell(undefined)
+    if (outcome === "elsewhere" || !isComplete) return
+    const end = events.at(-1)?.cursor ?? here.cursor
+    // Another history may have begun in which nothing has happened yet.
+    const isNews = behind !== undefined && !isOneHistory(end, behind)
+    if (isNews && !(yield* inTransaction(move(end, behind, false)))) return
     // What was put aside has not been used.
-    if (outcome === "used" && isComplete && (yield* place.look)?.deadLetters === 0) {
-      yield* Ref.update(state, (before) => ({ ...before, caughtUpAt: began }))
-    }
+    if ((yield* place.look)?.deadLetters !== 0) return
+    yield* Ref.update(state, (before) => ({ ...before, caughtUpAt: began }))
   })
 
   const run = round.pipe(
@@ -237,6 +260,9 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
   return { name, state: Ref.get(state), run } satisfies Consumer
 })
 
+/** By `statement_timeout`. */
+const outOfTime = "57014"
+
 const backoff = Schedule.jittered(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]))
 
 const decodeBatch = Schema.decodeUnknownEffect(Schema.toCodecJson(Schema.Array(CloudEvent)))
@@ -250,11 +276,15 @@ const toldIn = ({ data, subject, time, traceparent, type, version }: CloudEvent)
   traceparent: traceparent ?? null
 })
 
-/** What is nobody's fault and goes over, as an effect that fails with it; undefined where an event cannot be used. */
-const infrastructureIn = (cause: Cause.Cause<SqlError.SqlError | Schema.SchemaError>) => {
+/**
+ * What is nobody's fault and goes over, as an effect that fails with it; undefined where an event cannot be used. For several
+ * events the time may have been too short, and is enough for fewer: one alone is tried again.
+ */
+const infrastructureIn = (cause: Cause.Cause<SqlError.SqlError | Schema.SchemaError>, count: number) => {
   if (Cause.hasInterrupts(cause)) return Effect.interrupt
   const error = Cause.squash(cause)
-  return SqlError.isSqlError(error) && !isDataError(error) ? Effect.fail(error) : undefined
+  if (!SqlError.isSqlError(error) || isDataError(error)) return undefined
+  return count > 1 && sqlStateOf(error) === outOfTime ? undefined : Effect.fail(error)
 }
 
 /** Without the values that PostgreSQL would tell, and such that PostgreSQL can store it. */

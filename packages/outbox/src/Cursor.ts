@@ -5,7 +5,7 @@
  * means something to the service alone that gave it.
  */
 import { cursorOf } from "@ecommerce/protocol/Page"
-import { Schema, SchemaGetter } from "effect"
+import { Option, Schema, SchemaGetter } from "effect"
 
 export interface Position {
   readonly generation: number
@@ -42,3 +42,11 @@ export const Cursor = cursorOf(Place).pipe(
     encode: SchemaGetter.transform(idOf)
   })
 )
+
+const decode = Schema.decodeUnknownOption(Cursor)
+
+/** Whether a reader that goes from one to the other stays with one history. One that comes from nowhere does not. */
+export const isOneHistory = (from: string | null, to: string): boolean => {
+  const [one, other] = [decode(from), decode(to)]
+  return Option.isSome(one) && Option.isSome(other) && one.value.generation === other.value.generation
+}

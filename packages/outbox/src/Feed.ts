@@ -4,15 +4,26 @@
  * A row is given away only when nothing can be committed before it any more, so that no reader passes a row that comes
  * late. How far each consumer has come is remembered, for its lag and for what may be deleted.
  */
-import { Long, rowsOf, texts } from "@ecommerce/sets/Sets"
+import { texts } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
-import { Clock, Context, type DateTime, Duration, Effect, Layer, Schema } from "effect"
+import { Clock, Context, type DateTime, Duration, Effect, Layer } from "effect"
 import { HttpApiSchema } from "effect/http-api"
 import type { SqlError } from "effect/sql"
 
 import { Announcements, type Word } from "./Announcements.ts"
-import { Cursor, idOf, type Position, start } from "./Cursor.ts"
-import { type Batch, type CloudEvent, completeHeader, CursorGone, type FeedQuery } from "./FeedEndpoint.ts"
+import { idOf, type Position, start } from "./Cursor.ts"
+import { type Batch, completeHeader, CursorGone, cursorHeader, type FeedQuery } from "./FeedEndpoint.ts"
+import {
+  countRows,
+  encodeCursor,
+  eventOf,
+  eventRows,
+  holderRows,
+  lagRows,
+  placeRows,
+  positionRows,
+  standingRows
+} from "./FeedRows.ts"
 
 export interface Options {
   /** The service's name, of which its events tell. */
@@ -28,6 +39,8 @@ export interface Lag {
   readonly consumer: string
   /** The age of the oldest event that it has not read; 0 where it has read all. */
   readonly seconds: number
+  /** Since it has asked for the last time. */
+  readonly seenSecondsAgo: number
 }
 
 /** A transaction that keeps every feed of the server from moving on. */
@@ -73,7 +86,8 @@ export class Feed extends Context.Service<
 
         /**
          * Whether what came after a place is not kept, or the place is none that this server can have given (it was another
-         * one, with a longer history); and whether there is anything behind the last that was read.
+         * one, with a longer history); whether there is anything behind the last that was read; and where nothing is, the
+         * place from which all is still to come, in the generation that is written now.
          */
         const standingOf = Effect.fnUntraced(function* (after: Position | undefined, end: Position) {
           const from = after ?? start
@@ -82,13 +96,20 @@ export class Feed extends Context.Service<
                 (trimmed_generation, trimmed_xid, trimmed_seq)
                   > (${String(from.generation)}::text::bigint, ${from.xid}::text::xid8, ${from.seq}::text::bigint)
                 OR (${String(from.generation)}::text::bigint, ${from.xid}::text::xid8)
-                  >= (generation, pg_snapshot_xmax(pg_current_snapshot()))
+                  >= (outbox_origin.generation, pg_snapshot_xmax(pg_current_snapshot()))
               ) AS is_gone,
               outbox_unread_since(
                 ${String(end.generation)}::text::bigint, ${end.xid}::text::xid8, ${end.seq}::text::bigint
-              ) IS NULL AS is_complete
-            FROM outbox_origin`)
-          return row ?? { isGone: false, isComplete: false }
+              ) IS NULL AS is_complete,
+              ahead.generation, ahead.xid::text AS xid, ahead.seq::text AS seq
+            FROM outbox_origin CROSS JOIN LATERAL (
+              VALUES
+                (${String(end.generation)}::text::bigint, ${end.xid}::text::xid8, ${end.seq}::text::bigint),
+                (trimmed_generation, trimmed_xid, trimmed_seq),
+                (outbox_origin.generation, '0'::xid8, 0)
+              ORDER BY 1 DESC, 2 DESC, 3 DESC LIMIT 1
+            ) AS ahead (generation, xid, seq)`)
+          return row ?? { isGone: false, isComplete: false, ...end }
         })
 
         /** Whoever asks is known from then on, and has come as far as it says: one that goes back, too, is to miss nothing. */
@@ -132,7 +153,8 @@ export class Feed extends Context.Service<
           const rows = yield* rowsAfter(after ?? start, most)
           const end = rows.at(-1) ?? after ?? start
           // Asked afterwards: what was cut off meanwhile has been missed, too, and what was committed is not in it.
-          return { rows, ...(yield* standingOf(after, end)) }
+          const { isComplete, isGone, ...ahead } = yield* standingOf(after, end)
+          return { rows, isComplete, isGone, behind: isComplete ? ahead : end }
         })
 
         const readNow = Effect.fnUntraced(function* (query: FeedQuery) {
@@ -140,10 +162,13 @@ export class Feed extends Context.Service<
           const seen = yield* look(query)
           // Since a restore or a promotion nothing may have been written: then nobody has begun the new generation yet, and a
           // place in the old history may be ahead of this server's numbers, although nothing was missed.
-          const { isComplete, isGone, rows } = seen.isGone ? yield* Effect.andThen(begin, look(query)) : seen
+          const { behind, isComplete, isGone, rows } = seen.isGone ? yield* Effect.andThen(begin, look(query)) : seen
           if (isGone) return yield* new CursorGone()
           yield* register(consumer, after ?? start)
-          const headers = { [completeHeader]: isComplete ? ("true" as const) : ("false" as const) }
+          const headers = {
+            [completeHeader]: isComplete ? ("true" as const) : ("false" as const),
+            [cursorHeader]: encodeCursor(behind)
+          }
           return HttpApiSchema.withHeaders({ body: rows.map((row) => eventOf(source, row)), headers })
         })
 
@@ -194,7 +219,8 @@ export class Feed extends Context.Service<
 
         const lags = lagRows(sql`
           SELECT name AS consumer,
-            coalesce(extract(epoch FROM clock_timestamp() - outbox_unread_since(generation, xid, seq)), 0)::float8 AS seconds
+            coalesce(extract(epoch FROM clock_timestamp() - outbox_unread_since(generation, xid, seq)), 0)::float8 AS seconds,
+            extract(epoch FROM clock_timestamp() - seen_at)::float8 AS seen_seconds_ago
           FROM outbox_consumers ORDER BY name`)
 
         const holder = Effect.map(holderRows(sql`SELECT pid, who, since FROM outbox_holder()`), ([row]) => row)
@@ -243,44 +269,3 @@ const longestLook = 50
 
 /** A word after which none comes. */
 const none: Word = Number.POSITIVE_INFINITY
-
-const PositionRow = Schema.Struct({ generation: Long, xid: Schema.String, seq: Schema.String })
-const positionRows = rowsOf(PositionRow)
-const placeRows = rowsOf(Schema.Struct({ name: Schema.String, ...PositionRow.fields }))
-
-const EventRow = Schema.Struct({
-  ...PositionRow.fields,
-  type: Schema.String,
-  subject: Schema.String,
-  version: Long,
-  data: Schema.Unknown,
-  traceparent: Schema.NullOr(Schema.String),
-  createdAt: Schema.DateTimeUtcFromDate
-})
-const eventRows = rowsOf(EventRow)
-const lagRows = rowsOf(Schema.Struct({ consumer: Schema.String, seconds: Schema.Number }))
-const holderRows = rowsOf(
-  Schema.Struct({
-    pid: Schema.NullOr(Schema.Int),
-    who: Schema.String,
-    since: Schema.NullOr(Schema.DateTimeUtcFromDate)
-  })
-)
-const standingRows = rowsOf(Schema.Struct({ isGone: Schema.Boolean, isComplete: Schema.Boolean }))
-const countRows = rowsOf(Schema.Struct({ count: Long }))
-
-const encodeCursor = Schema.encodeSync(Cursor)
-
-const eventOf = (source: string, row: typeof EventRow.Type): CloudEvent => ({
-  specversion: "1.0",
-  id: idOf(row),
-  source: `/${source}`,
-  type: row.type,
-  subject: row.subject,
-  time: row.createdAt,
-  datacontenttype: "application/json",
-  data: row.data,
-  version: row.version,
-  cursor: encodeCursor(row),
-  ...(row.traceparent === null ? {} : { traceparent: row.traceparent })
-})

@@ -32,9 +32,15 @@ export type CloudEvent = typeof CloudEvent.Type
 /** Tells that nothing had been committed behind these events when they were read: not even what has to wait. */
 export const completeHeader = "feed-complete"
 
+/**
+ * Where a reader is when it has used these events. Where nothing is behind them, that is in the history that is written now,
+ * although no event may be of it yet: so that a reader hears of another server before anything happens there.
+ */
+export const cursorHeader = "feed-cursor"
+
 export const Batch = HttpApiSchema.WithHeaders(
   Schema.Array(CloudEvent).pipe(HttpApiSchema.asJson({ contentType: "application/cloudevents-batch+json" })),
-  { [completeHeader]: Schema.Literals(["true", "false"]) }
+  { [completeHeader]: Schema.Literals(["true", "false"]), [cursorHeader]: Schema.String }
 )
 export type Batch = typeof Batch.Type
 

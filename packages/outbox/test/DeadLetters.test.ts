@@ -101,7 +101,7 @@ layer(layerOver(TestDatabase.layer), { excludeTestServices: true })("an event th
         before: (events) =>
           events.some(({ subject }) => subject === "bad") ? Effect.die(new Error("No \u0000 here")) : Effect.void
       })
-      yield* untilHeard(topic, 2).pipe(Effect.timeout("10 seconds"))
+      yield* untilHeard(topic, 2).pipe(Effect.timeout("30 seconds"))
       assert.deepStrictEqual(yield* heard(topic), [1, 3])
       assert.strictEqual((yield* lettersOf(topic)).length, 1)
     })
@@ -128,6 +128,46 @@ layer(layerOver(TestDatabase.layer), { excludeTestServices: true })("an event th
       assert.strictEqual((yield* placeOf(topic)).deadInARow, 0)
       assert.isNotEmpty(reader.logs.filter((line) => line.startsWith("Warn:")))
       yield* until(Effect.map(reader.state, ({ trouble }) => trouble === undefined))
+    })
+  )
+})
+
+layer(layerOver(TestDatabase.layer), { excludeTestServices: true })("a batch for which the time is too short", (it) => {
+  /** As `statement_timeout` does it. */
+  const slow =
+    (most: number): NonNullable<Options["before"]> =>
+    (events) =>
+      Effect.gen(function* () {
+        const sql = yield* PgClient.PgClient
+        if (events.length <= most) return
+        yield* sql.unsafe("DO $$ BEGIN RAISE EXCEPTION 'too long' USING ERRCODE = '57014'; END $$")
+      })
+
+  it.effect("is used in smaller ones, once and in order, and nothing of it is put aside", () =>
+    Effect.gen(function* () {
+      const topic = newTopic()
+      yield* tell(topic, ...range(0, 1000))
+      const reader = yield* subscribe(topic, { before: slow(100) })
+      yield* untilHeard(topic, 1000)
+      assert.deepStrictEqual(yield* heard(topic), range(0, 1000))
+      assert.deepStrictEqual([yield* lettersOf(topic), reader.logs], [[], []])
+    })
+  )
+
+  it.effect("is tried again from where it stands when the time is too short for one alone", () =>
+    Effect.gen(function* () {
+      const topic = newTopic()
+      let isSlow = true
+      const before: typeof fatal = (events) =>
+        isSlow && events.some(({ data }) => data.number === 40) ? slow(0)(events) : Effect.void
+      yield* tell(topic, ...range(0, 50))
+      const reader = yield* subscribe(topic, { before })
+      yield* untilHeard(topic, 40)
+      yield* until(Effect.map(reader.state, ({ trouble }) => trouble !== undefined))
+      assert.deepStrictEqual([yield* heard(topic), yield* lettersOf(topic)], [range(0, 40), []])
+      isSlow = false
+      yield* untilHeard(topic, 50)
+      assert.deepStrictEqual([yield* heard(topic), yield* lettersOf(topic)], [range(0, 50), []])
     })
   )
 })

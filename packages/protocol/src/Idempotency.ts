@@ -54,9 +54,12 @@ export const respond = ({ body, replayed, status }: Answer): HttpServerResponse.
     headers: replayed ? { [replayedHeader]: "true" } : {}
   })
 
+/** Worth another try after so many seconds. */
+export const tellToRetryAfter = (seconds: number) => (problem: HttpServerRespondable.Respondable) =>
+  Effect.map(HttpServerRespondable.toResponse(problem), HttpServerResponse.setHeader("retry-after", String(seconds)))
+
 /** The first request with the key holds it: worth another try in a moment. */
-export const tellToRetry = (problem: HttpServerRespondable.Respondable) =>
-  Effect.map(HttpServerRespondable.toResponse(problem), HttpServerResponse.setHeader("retry-after", "1"))
+export const tellToRetry = tellToRetryAfter(1)
 
 /** The same for two values that mean the same. */
 export const digestOf = (value: unknown): string => createHash("sha256").update(canonical(value)).digest("hex")

@@ -72,15 +72,16 @@ const list = Effect.gen(function* () {
       letters: desk.letters
     })
   )
-  const readers = desks.flatMap(({ readers, service }) =>
-    readers.map(({ eventsBehind, name, secondsBehind, seenSecondsAgo }) => [
+  const readers = desks.flatMap(({ readers, service }) => {
+    if (readers.length === 0) return [[service, "nobody", "", "", ""]]
+    return readers.map(({ eventsBehind, name, secondsBehind, seenSecondsAgo }) => [
       service,
       name,
       eventsBehind === FeedDesk.mostCounted ? `${eventsBehind} or more` : String(eventsBehind),
       `${secondsBehind.toFixed(1)} s`,
       `${seenSecondsAgo.toFixed(0)} s ago`
     ])
-  )
+  })
   const subscriptions = desks.flatMap(({ subscriptions }) =>
     subscriptions.map(({ deadLetters, isPaused, movedSecondsAgo, name }) => [
       name,

@@ -10,7 +10,7 @@ import { inventory, InventoryClient } from "@ecommerce/contracts/Inventory"
 import { orchestrator, OrchestratorClient } from "@ecommerce/contracts/Orchestrator"
 import { payment, PaymentClient } from "@ecommerce/contracts/Payment"
 import { Feed } from "@ecommerce/outbox/Feed"
-import { headerName, tellToRetry } from "@ecommerce/protocol/Idempotency"
+import { headerName, tellToRetry, tellToRetryAfter } from "@ecommerce/protocol/Idempotency"
 import { defaultLimit } from "@ecommerce/protocol/Page"
 import { one } from "@ecommerce/sets/Sets"
 import { NodeHttpClient } from "@effect/platform-node"
@@ -41,11 +41,14 @@ const checkout = HttpApiBuilder.group(
       place: ({ headers, payload: order }) =>
         checkout.place({ key: headers[headerName], order }).pipe(
           Effect.flatMap((placed) => Preference.answer(placed, headers.prefer, following)),
-          Effect.catchTag("RequestInProgress", tellToRetry)
+          Effect.catchTags({ RequestInProgress: tellToRetry, PaymentUnavailable: tellToRetryAfter(breakerPause) })
         )
     })
   })
 )
+
+/** For so many seconds payment asks its processor nothing when it could not be reached again and again. */
+const breakerPause = 5
 
 const ledger = HttpApiBuilder.group(
   EdgeApi,

@@ -32,8 +32,12 @@ export class Prices extends Context.Service<
     readonly price: (lines: ReadonlyArray<RequestedLine>) => Effect.Effect<Lines, ProductNotSold | PricesUnavailable>
     /** Takes over what inventory tells of products. It may be long ago: how old it is, it does not say. */
     readonly learn: (products: ReadonlyArray<Product>) => Effect.Effect<void, SqlError.SqlError>
+    /** All of them: some may have changed without a word, and inventory's versions may count from before. */
+    readonly forget: Effect.Effect<void, SqlError.SqlError>
     /** From now on this tells a moment up to which everything has been learnt, in milliseconds. */
     readonly trust: (caughtUpAt: Effect.Effect<number>) => Effect.Effect<void>
+    /** Whether the copy is as good as inventory itself. Else it is asked for all that was not asked for a moment ago. */
+    readonly isUpToDate: Effect.Effect<boolean>
   }
 >()("@ecommerce/edge-api/Prices") {
   static readonly layer = Layer.effect(
@@ -47,7 +51,9 @@ export class Prices extends Context.Service<
 
       const isUpToDate = Effect.gen(function* () {
         const at = yield* Effect.flatten(Ref.get(caughtUpAt))
-        return (yield* Clock.currentTimeMillis) - at < goodFor * 1000
+        const age = (yield* Clock.currentTimeMillis) - at
+        // Nothing has been learnt in the future: somebody has set the clock back, and nobody knows how long ago it was.
+        return age >= 0 && age < goodFor * 1000
       })
 
       const known = (ids: ReadonlyArray<ProductId>) =>
@@ -81,6 +87,11 @@ export class Prices extends Context.Service<
         if (products.length > 0) yield* keep(newestOfEach(products), longAgo)
       })
 
+      /** In the order in which others lock them. */
+      const forget = Effect.asVoid(sql`
+        WITH known AS MATERIALIZED (SELECT product_id FROM prices ORDER BY product_id FOR UPDATE)
+        DELETE FROM prices USING known WHERE prices.product_id = known.product_id`)
+
       const fetch = (ids: ReadonlyArray<ProductId>) =>
         Effect.forEach(Arr.chunksOf(ids, mostIds), (some) => inventory.findProducts(some), { concurrency: 4 }).pipe(
           Effect.timeout("2 seconds"),
@@ -98,7 +109,9 @@ export class Prices extends Context.Service<
         const products = pages.flat()
         if (products.length === 0) return []
         yield* keep(products, Duration.toSeconds(taken))
-        return yield* find(products.map(({ id }) => id))
+        const kept = yield* find(products.map(({ id }) => id))
+        // All of it may have been forgotten meanwhile.
+        return [...products.map(({ active, id, priceCents }) => ({ productId: id, priceCents, active })), ...kept]
       })
 
       const lookUp = yield* Batched.make((requests: ReadonlyArray<ReadonlyArray<ProductId>>) =>
@@ -116,7 +129,7 @@ export class Prices extends Context.Service<
         return yield* priced(lines, (id) => here.get(id) ?? there.get(id))
       }, Database.dies)
 
-      return Prices.of({ price, learn, trust: (moment) => Ref.set(caughtUpAt, moment) })
+      return Prices.of({ price, learn, forget, isUpToDate, trust: (moment) => Ref.set(caughtUpAt, moment) })
     })
   )
 }

@@ -46,7 +46,7 @@ layer(counter(), { excludeTestServices: true })("placing an order", (it) => {
   )
 })
 
-layer(counter({ STREAM_LASTS: "1 second", FOLLOWERS_AT_ONCE: "1", HEARTBEAT_EVERY: "100 millis" }), {
+layer(counter({ STREAM_LASTS: "5 seconds", FOLLOWERS_AT_ONCE: "1", HEARTBEAT_EVERY: "100 millis" }), {
   excludeTestServices: true
 })("a stream of an order", (it) => {
   it.effect("ends after a while, so that nobody holds a place for ever, whether it is read or not", () =>

@@ -139,7 +139,12 @@ layer(counter({ HEARTBEAT_EVERY: "100 millis" }), { excludeTestServices: true })
     Effect.gen(function* () {
       const id = yield* newOrder()
       const reading = yield* Effect.forkChild(Effect.flatMap(open(id), (response) => response.text))
-      yield* Effect.sleep("1 second")
+      // Another one hears as many: this one has begun before, and is given its text as a whole.
+      const { heard } = yield* listen(id)
+      yield* eventually(
+        Effect.sync(() => heard.filter(({ event }) => event === "heartbeat").length),
+        (beats) => beats >= 5
+      )
       yield* move(id, "CANCELLED")
       const told = (yield* Fiber.join(reading)).split("\n\n").filter((event) => event !== "")
       const beats = told.filter((event) => event.includes("event: heartbeat"))

@@ -1,12 +1,13 @@
 import { EmbeddedPostgres } from "@ecommerce/stack/EmbeddedPostgres"
 import { Neighbours } from "@ecommerce/testing/Neighbours"
+import { until } from "@ecommerce/testing/ServiceProcess"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import * as TestService from "@ecommerce/testing/TestService"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
 
 import { definition } from "../src/Http.ts"
-import { newProduct, place } from "./fixtures/Counter.ts"
+import { accounts, newProduct, place } from "./fixtures/Counter.ts"
 import { eventually, listen, move, newOrder } from "./fixtures/Streams.ts"
 
 const settings = { RATE_LIMIT: "1000000", HEARTBEAT_EVERY: "100 millis", LOG_LEVEL: "None" }
@@ -38,9 +39,10 @@ layer(counter, { excludeTestServices: true })("an order that is followed while t
   it.effect("is answered as it was accepted, for whoever waits for its end", () =>
     Effect.gen(function* () {
       const { restart } = yield* EmbeddedPostgres
+      const before = (yield* accounts).length
       const items = [{ product_id: yield* newProduct(), quantity: 1 }]
-      const waiting = yield* Effect.forkChild(place("waits", { items }, { prefer: "wait=6" }))
-      yield* Effect.sleep("1500 millis")
+      const waiting = yield* Effect.forkChild(place("waits", { items }, { prefer: "wait=15" }))
+      yield* until(Effect.map(accounts, (all) => all.length > before && all.every(({ isAnswered }) => isAnswered)))
       yield* restart("fast")
       assert.strictEqual((yield* Fiber.join(waiting)).status, 202)
     })

@@ -19,8 +19,6 @@ import {
   say
 } from "./fixtures/Counter.ts"
 
-/** The pretend processor takes so long to answer about the order the first time. */
-const slow = "tok_slow_1500"
 const newKey = () => `key-${crypto.randomUUID()}`
 
 const settings = { DUPLICATE_WAIT: "6 seconds", PROCESSOR_TIMEOUT: "10 seconds" }
@@ -152,8 +150,10 @@ layer(counter(settings), { excludeTestServices: true })("a request under an Idem
   it.effect("waits for the first one with its key, and is told to come again where that takes too long", () =>
     Effect.gen(function* () {
       const impatient = yield* replica({ ...settings, DUPLICATE_WAIT: "300 millis" })
+      const { payment } = yield* Neighbours
       const key = newKey()
-      const asked = yield* wish(slow)
+      const asked = yield* wish()
+      yield* payment.relay.be("stuck")
       const first = yield* Effect.forkChild(place(key, asked))
       yield* until(Effect.map(accounts, (all) => all.some(({ isAnswered }) => !isAnswered)))
       const late = yield* impatient(place(key, asked))
@@ -161,7 +161,9 @@ layer(counter(settings), { excludeTestServices: true })("a request under an Idem
       assert.match(late.headers["retry-after"] ?? "", /^[0-9]+$/u)
       const other = yield* impatient(place(key, { ...asked, token: "tok_other" }))
       assert.containSubset(other, { status: 422, body: { error: "idempotency_key_reused" } })
-      const patient = yield* place(key, asked)
+      const waiting = yield* Effect.forkChild(place(key, asked))
+      yield* payment.relay.be("open")
+      const patient = yield* Fiber.join(waiting)
       const { text } = yield* Fiber.join(first)
       assert.strictEqual(patient.text, text)
       assert.strictEqual(patient.headers["idempotent-replayed"], "true")

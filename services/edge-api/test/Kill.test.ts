@@ -87,7 +87,7 @@ const cases: ReadonlyArray<Case> = [
   {
     where: "while the processor is at work",
     point: "while the processor is at work",
-    token: "tok_slow_2000",
+    token: "tok_slow_5000",
     left: held
   },
   {
@@ -144,7 +144,7 @@ layer(neighbours, { excludeTestServices: true })("an edge that was killed", (it)
           const [abandoned, repeated] = [newKey(), newKey()]
           const card = token ?? `tok_${crypto.randomUUID().replaceAll("-", "")}`
           const wish = { user, token: card, items: [{ product_id: yield* newProduct(price), quantity: 1 }] }
-          const there = yield* replica({ SWEEP_EVERY: "1 hour" })
+          const there = yield* replica({ SWEEP_EVERY: "1 hour", AUTHORIZE_WITHIN: "14 seconds" })
           const edge = yield* start()
           if (paymentIsAway) yield* edge.payment.be("away")
           yield* killAt(edge, point, user, [edge.at(place(abandoned, wish)), edge.at(place(repeated, wish))])

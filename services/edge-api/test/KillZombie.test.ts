@@ -76,7 +76,7 @@ const places: ReadonlyArray<Place> = [
   {
     where: "while payment's answer is on its way",
     point: "while the processor is at work",
-    token: "tok_slow_1500",
+    token: "tok_slow_5000",
     settings: patient,
     path: "open",
     finishers: ["its client's next request", "the sweeper"]
@@ -108,7 +108,8 @@ layer(neighbours, { excludeTestServices: true })("an edge that stood still in an
             const { key, ...wish } = yield* newOrder(token)
             const zombie = yield* start(settings)
             const answer = yield* stopAt(zombie, point, wish.user, zombie.at(place(key, wish)))
-            const there = yield* replica({ SWEEP_EVERY: finisher === "the sweeper" ? "50 millis" : "1 hour" })
+            const sweeps = finisher === "the sweeper" ? "50 millis" : "1 hour"
+            const there = yield* replica({ SWEEP_EVERY: sweeps, AUTHORIZE_WITHIN: "14 seconds" })
             if (finisher === "the sweeper") yield* untilAnswered(wish.user)
             const finished = yield* there(place(key, wish))
             assert.strictEqual(finished.status, 202)
@@ -131,7 +132,7 @@ layer(neighbours, { excludeTestServices: true })("an edge that stood still in an
     "that was left to its client meanwhile does not authorize it, though payment holds the money",
     () =>
       Effect.gen(function* () {
-        const { key, ...wish } = yield* newOrder("tok_slow_1500")
+        const { key, ...wish } = yield* newOrder("tok_slow_5000")
         const zombie = yield* start(patient)
         const point = "while the processor is at work"
         const answer = yield* stopAt(zombie, point, wish.user, zombie.at(place(key, wish)))

@@ -1,5 +1,4 @@
 import type { ProductId } from "@ecommerce/contracts/Ids"
-import * as FeedDesk from "@ecommerce/outbox/FeedDesk"
 import { Long, rowsOf } from "@ecommerce/sets/Sets"
 import { Neighbours } from "@ecommerce/testing/Neighbours"
 import { until } from "@ecommerce/testing/ServiceProcess"
@@ -11,48 +10,18 @@ import { Deferred, Effect, Layer, Schema } from "effect"
 import { HttpClientRequest } from "effect/http"
 
 import { definition } from "../src/Http.ts"
-import { honoured, layer as counter, newProduct, outside, place, replica, say } from "./fixtures/Counter.ts"
-
-/** Another order each time. */
-const order = (productId: string) =>
-  Effect.suspend(() => place(`key-${crypto.randomUUID()}`, { items: [{ product_id: productId, quantity: 1 }] }))
-
-const change = Effect.fn("change")(function* (id: ProductId, to: { priceCents?: number; active?: boolean }) {
-  const { inventory } = yield* Neighbours
-  const request = HttpClientRequest.patch(`${inventory.url}/products/${id}`)
-  const { status } = yield* Effect.scoped(outside(HttpClientRequest.bodyJsonUnsafe(request, to)))
-  assert.strictEqual(status, 200)
-})
-
-const copyRows = rowsOf(
-  Schema.Struct({ priceCents: Schema.Int, active: Schema.Boolean, version: Long, wasAsked: Schema.Boolean })
-)
-
-/** What edge knows of a product, and whether it has ever asked for it: the feed does not say how old something is. */
-const copyOf = Effect.fn("copyOf")(function* (productId: ProductId) {
-  const { administrator: sql } = yield* TestDatabase
-  const [copy] = yield* copyRows(sql`
-    SELECT price_cents, active, version, known_at > now() - interval '1 day' AS was_asked FROM edge_api.prices
-    WHERE product_id = ${productId}::uuid`)
-  return copy
-})
-
-const untilKnown = (productId: ProductId, priceCents: number) =>
-  until(Effect.map(copyOf(productId), (copy) => copy?.priceCents === priceCents))
+import { change, copyOf, desk, order, untilKnown } from "./fixtures/Catalogue.ts"
+import { honoured, layer as counter, newProduct, replica, say } from "./fixtures/Counter.ts"
 
 /** Orders again and again until it is answered with this. */
 const orderUntil = (productId: ProductId, status: number) =>
   until(Effect.map(order(productId), (said) => said.status === status))
 
-const desk = Effect.flatMap(Layer.build(TestService.database("edge-api")), (context) =>
-  Effect.provide(FeedDesk.make, context)
-)
-
 const Checks = Schema.Struct({ checks: Schema.Record(Schema.String, Schema.String) })
 const toldByHealth = Effect.gen(function* () {
   const { body, status } = yield* say(HttpClientRequest.get("/health"))
   const { checks } = yield* Schema.decodeUnknownEffect(Checks)(body)
-  return { status, consumer: checks["consumer edge-api.prices"] }
+  return { status, consumer: checks["consumer edge-api.prices"], prices: checks["prices"] }
 })
 
 const cursorRows = rowsOf(Schema.Struct({ consumer: Schema.String, letters: Long }))
@@ -192,9 +161,12 @@ layer(counter({ PRICES_GOOD_FOR: "5 seconds" }), { excludeTestServices: true })(
           yield* until(Effect.map(letters, (all) => all.some(({ subject }) => subject === product)))
         })
       )
-      yield* Effect.sleep("5500 millis")
+      yield* until(Effect.map(toldByHealth, ({ prices }) => prices === "are asked for"))
+      assert.containSubset(yield* toldByHealth, { status: 200, consumer: "ok, 1 dead letters" })
       assert.strictEqual((yield* order(product)).status, 202)
       assert.strictEqual((yield* honoured(product)).at(-1), 1666)
+      yield* Effect.flatMap(desk, ({ discard }) => discard("edge-api.prices"))
+      yield* until(Effect.map(toldByHealth, ({ prices }) => prices === "ok"))
     })
   )
 })

@@ -145,12 +145,12 @@ layer(counter(sweeping), { excludeTestServices: true })("the sweeper", (it) => {
   )
 })
 
-const patience = 2000
+const patience = 5000
 const impatient = {
   ...sweeping,
   GIVE_UP_AFTER: `${patience} millis`,
-  CHECKOUT_LEASE: "5 seconds",
-  AUTHORIZE_WITHIN: "3 seconds"
+  AUTHORIZE_WITHIN: "5 seconds",
+  CHECKOUT_LEASE: "8 seconds"
 }
 
 layer(counter(impatient), { excludeTestServices: true })("an order whose client does not come back", (it) => {
