@@ -132,12 +132,12 @@ layer(nobody, { excludeTestServices: true })("an engine beside others", (it) => 
       // What the first one has sent is answered when the second one has brought the trip to its end.
       yield* on("zombie", "book-flight", Effect.as(latch.await, "the zombie's seat"))
       const first = yield* Scope.make()
-      const zombie = yield* another({ lease: Duration.millis(300), beatEvery: Duration.minutes(10) }).pipe(
+      const zombie = yield* another({ lease: Duration.seconds(3), beatEvery: Duration.minutes(10) }).pipe(
         Scope.provide(first)
       )
       yield* startIn("zombie")
       yield* untilAsked("zombie", "book-flight")
-      yield* Effect.sleep("400 millis")
+      yield* Effect.sleep("3200 millis")
       yield* another()
       assert.deepStrictEqual(yield* endsOf("zombie"), ["COMPLETED"])
       const before = [yield* callsOf("zombie"), yield* journalOf("zombie"), yield* toldOf("zombie")]
@@ -161,7 +161,7 @@ layer(nobody, { excludeTestServices: true })("an engine beside others", (it) => 
       yield* on("sent", "book-flight", Effect.delay(Effect.succeed("a seat"), "100 millis"))
       yield* on("hangs", "book-flight", Effect.as(latch.await, "a seat"))
       const first = yield* Scope.make()
-      yield* another().pipe(Scope.provide(first))
+      yield* another({ stopWithin: Duration.seconds(3) }).pipe(Scope.provide(first))
       yield* startIn("sent", "hangs")
       yield* untilAsked("sent", "book-flight")
       yield* untilAsked("hangs", "book-flight")
