@@ -69,6 +69,9 @@ const nowhere = "http://127.0.0.1:1"
 const prompt: Settings = {
   MOCK_LATENCY_MS: "0",
   MOCK_FAILURE_RATE: "0",
+  // A slow machine is no processor that is away.
+  PROCESSOR_TIMEOUT: "5 seconds",
+  PROCESSOR_BREAKER_FAILURES: "1000",
   POLL_INTERVAL_MS: "50",
   RETRY_BASE_DELAY_MS: "50",
   RETRY_MAX_DELAY: "1 second",

@@ -40,5 +40,6 @@ participantDuties(
     { does: cancelled, given: [authorized] },
     { does: cancelled, given: [authorized, captured(4999)] }
   ],
-  { MOCK_LATENCY_MS: "0", MOCK_FAILURE_RATE: "0" }
+  // A slow machine is no processor that is away.
+  { MOCK_LATENCY_MS: "0", MOCK_FAILURE_RATE: "0", PROCESSOR_TIMEOUT: "20 seconds", PROCESSOR_BREAKER_FAILURES: "1000" }
 )
