@@ -1,15 +1,18 @@
 /**
- * The services that the tested one asks, in the same process: real ones, each behind a relay that a test can close.
+ * The services that the tested one asks, in the same process: real ones, each behind a relay that a test can close. Of the
+ * orchestrator there is only the feed: tests of one service say themselves what becomes of sagas.
  *
  * A service's tests may not know other services; this is the workshop, which may.
  */
 import type * as Service from "@ecommerce/chassis/Service"
+import { orchestrator } from "@ecommerce/contracts/Orchestrator"
 import { definition as inventory } from "@ecommerce/inventory/Http"
 import { definition as payment } from "@ecommerce/payment/Http"
 import { Context, Effect, Layer } from "effect"
 import { HttpServer } from "effect/http"
 
 import * as Relay from "./Relay.ts"
+import * as Teller from "./Teller.ts"
 import * as TestService from "./TestService.ts"
 
 export interface Neighbour {
@@ -20,22 +23,16 @@ export interface Neighbour {
 
 export class Neighbours extends Context.Service<
   Neighbours,
-  {
-    readonly inventory: Neighbour
-    readonly payment: Neighbour
-    /** Takes connections, and never says anything. */
-    readonly orchestratorUrl: string
-  }
+  { readonly inventory: Neighbour; readonly payment: Neighbour; readonly orchestrator: Neighbour & Teller.Teller }
 >()("@ecommerce/testing/Neighbours") {
-  /** Inventory, and payment with a pretend processor that is quick and always there unless told otherwise. No orchestrator. */
+  /** Inventory, the orchestrator's feed, and payment with a pretend processor that is quick and always there unless told otherwise. */
   static readonly layer = (settings: Readonly<Record<string, string>> = {}) =>
     Layer.effect(
       Neighbours,
       Effect.gen(function* () {
-        const silence = yield* Relay.make("http://127.0.0.1:1")
-        yield* silence.be("stuck")
+        const teller = yield* Teller.make(orchestrator)
         return Neighbours.of({
-          orchestratorUrl: silence.url,
+          orchestrator: { ...teller, relay: yield* Relay.make(teller.url) },
           inventory: yield* run(inventory, settings),
           payment: yield* run(payment, { ...promptProcessor, ...settings })
         })
@@ -43,9 +40,9 @@ export class Neighbours extends Context.Service<
     )
 
   /** The settings with which a service finds them. */
-  static readonly settings = Effect.map(Neighbours, ({ inventory, orchestratorUrl, payment }) => ({
-    ORCHESTRATOR_URL: orchestratorUrl,
+  static readonly settings = Effect.map(Neighbours, ({ inventory, orchestrator, payment }) => ({
     INVENTORY_URL: inventory.relay.url,
+    ORCHESTRATOR_URL: orchestrator.relay.url,
     PAYMENT_URL: payment.relay.url
   }))
 }
