@@ -45,7 +45,7 @@ const legal: ReadonlyArray<Case> = [
     states: [[3, "AUTHORIZED", "COMPLETED"]]
   },
   {
-    what: "several steps, up to where no single one leads",
+    what: "several steps",
     ledger: [6, "FAILED"],
     states: [
       created,
