@@ -28,10 +28,16 @@ export class Cancellations extends Context.Service<
       const inTransaction = Database.inTransaction(sql)
 
       const request = Effect.fn("Cancellations.request")(function* (orderIds: ReadonlyArray<OrderId>) {
-        const found = yield* orderRows(sql`
-          SELECT order_id, status, version FROM order_ledger WHERE order_id = ANY(${uuids(orderIds)})
+        // Looked at before anything is locked. Readers of the feed hear first of what has the lower transaction number, and this
+        // one has none yet: it will be above that of whichever authorized these orders, so that nobody hears of a cancellation first.
+        const seen = yield* statusRows(sql`
+          SELECT order_id, status FROM order_ledger WHERE order_id = ANY(${uuids(orderIds)})`)
+        const open = seen.filter(({ status }) => canBeCancelled(status)).map(({ orderId }) => orderId)
+        // An order's saga may bring it to its end at this moment; then there is nothing to cancel any more.
+        const locked = yield* orderRows(sql`
+          SELECT order_id, status, version FROM order_ledger WHERE order_id = ANY(${uuids(open)})
           ORDER BY order_id FOR NO KEY UPDATE`)
-        const wanted = found.filter(({ status }) => status !== "AWAITING_AUTHORIZATION" && !isFinal(status))
+        const wanted = locked.filter(({ status }) => canBeCancelled(status))
         const asked = yield* idRows(sql`
           INSERT INTO cancellations (order_id)
           SELECT order_id FROM unnest(${uuids(wanted.map(({ orderId }) => orderId))}) AS input (order_id) ORDER BY order_id
@@ -46,7 +52,7 @@ export class Cancellations extends Context.Service<
               orderCancelRequested.of({ subject: orderId, version: version + 1, traceparent, data: { orderId } })
             )
         )
-        const statusOf = new Map(found.map(({ orderId, status }) => [orderId, status]))
+        const statusOf = new Map([...seen, ...locked].map(({ orderId, status }) => [orderId, status]))
         return orderIds.map((orderId) => {
           const status = statusOf.get(orderId)
           if (status === undefined) return Result.fail(new LedgerOrderNotFound({ order_ledger_id: orderId }))
@@ -62,10 +68,14 @@ export class Cancellations extends Context.Service<
   )
 }
 
+const canBeCancelled = (status: LedgerStatus) => status !== "AWAITING_AUTHORIZATION" && !isFinal(status)
+
 const messageOf = (status: LedgerStatus) => {
   if (status === "CANCELLED") return "The order is cancelled"
   return isFinal(status) ? "The order has failed, there is nothing to cancel" : "Cancellation received, processing"
 }
 
-const orderRows = rowsOf(Schema.Struct({ orderId: OrderId, status: LedgerStatus, version: Schema.Int }))
+const StatusRow = Schema.Struct({ orderId: OrderId, status: LedgerStatus })
+const statusRows = rowsOf(StatusRow)
+const orderRows = rowsOf(Schema.Struct({ ...StatusRow.fields, version: Schema.Int }))
 const idRows = rowsOf(Schema.Struct({ orderId: OrderId }))

@@ -131,13 +131,21 @@ export class Ledger extends Context.Service<
         return changed
       })
 
-      /** Each with the state that it follows: the table holds the chain to what may follow what. */
+      /**
+       * Each with the state that it follows: the table holds the chain to what may follow what. Another server's clock may be
+       * behind ours, but no customer sees a state that is earlier than the one before it.
+       */
       const keep = (states: ReadonlyArray<Kept>) =>
         states.length === 0
           ? Effect.void
           : sql`
               INSERT INTO order_states (order_id, version, previous_status, status, reason, at)
-              SELECT order_id, version, previous_status, status, reason, coalesce(at, clock_timestamp()) FROM unnest(
+              SELECT order_id, version, previous_status, status, reason, max(greatest(
+                coalesce(at, clock_timestamp()),
+                (SELECT before.at FROM order_states AS before
+                  WHERE before.order_id = input.order_id AND before.version = input.version - 1)
+              )) OVER (PARTITION BY order_id ORDER BY version)
+              FROM unnest(
                 ${uuids(states.map(({ orderId }) => orderId))},
                 ${integers(states.map(({ version }) => version))},
                 ${texts(states.map(({ previousStatus }) => previousStatus))},

@@ -1,7 +1,8 @@
 /**
  * Keeps the ledger's states up to date with what the orchestrator tells of orders.
  *
- * What comes late or again may not follow where an order stands, and is left out: no state is ever gone back to.
+ * The feed's order is that of transactions. In a batch the events of an order are put in theirs; what comes in a later batch and may
+ * not follow where the order stands by then, late or again, is left out: no state is ever gone back to.
  */
 import * as Feeds from "@ecommerce/chassis/Feeds"
 import type { FailureReason, LedgerStatus } from "@ecommerce/contracts/Edge/Ledger"
@@ -31,9 +32,11 @@ const statusAfter = new Map<string, LedgerStatus>([
 
 const cancelled: FailureReason = { code: "cancelled", detail: null }
 
+const isTakingBack = ({ data }: SagaEvent) => data.definition === "cancel-order"
+
 /** The state that an event tells of, where it tells of one. */
 const stateIn = (event: SagaEvent): Pick<SeenChange, "status" | "reason"> | undefined => {
-  if (event.data.definition === "cancel-order") {
+  if (isTakingBack(event)) {
     if (event.type === "saga.started") return { status: "COMPENSATING", reason: cancelled }
     return event.type === "saga.completed" ? { status: "CANCELLED", reason: cancelled } : undefined
   }
@@ -60,6 +63,10 @@ const stateIn = (event: SagaEvent): Pick<SeenChange, "status" | "reason"> | unde
   }
 }
 
+/** As it happened: versions order the events of a saga, and what is taken back was placed before. */
+const inOrder = (told: ReadonlyArray<SagaEvent>) =>
+  told.toSorted((a, b) => Number(isTakingBack(a)) - Number(isTakingBack(b)) || a.version - b.version)
+
 const changeIn = (event: SagaEvent): ReadonlyArray<SeenChange> => {
   const state = stateIn(event)
   return state === undefined ? [] : [{ ...state, orderId: event.data.orderId, at: event.time }]
@@ -73,7 +80,7 @@ export const layer = Layer.unwrap(
     const consumer = yield* orchestrator.consume({
       name: "edge-api.sagas",
       events,
-      apply: (told) => ledger.follow(told.flatMap(changeIn)),
+      apply: (told) => ledger.follow(inOrder(told).flatMap(changeIn)),
       // Whoever follows these orders need not wait for the next look.
       committed: (changed) =>
         Effect.sync(() => {

@@ -41,7 +41,8 @@ const newOrder = Effect.flatMap(newOrders(1), ([orderId]) =>
 )
 
 const reason = { code: "insufficient_stock", detail: null }
-const noon = DateTime.makeUnsafe("2026-11-25T12:00:00Z")
+/** Long after they were authorized: no state is earlier than the one before it. */
+const noon = DateTime.makeUnsafe("2126-11-25T12:00:00Z")
 
 /** What others saw of these orders, a second apart. */
 const follow = Effect.fn("follow")(function* (seen: ReadonlyArray<readonly [OrderId, LedgerStatus]>) {
