@@ -28,8 +28,13 @@ import { Watch } from "./Watch.ts"
 export class Following extends Context.Service<
   Following,
   {
-    /** The states after this version, and those that come, until the order's end; heartbeats between them. */
-    readonly follow: (after: At) => Effect.Effect<Stream.Stream<OrderEvent>, LedgerOrderNotFound | TooManyWatchers>
+    /**
+     * The states after this version, and those that come, until the order's end; heartbeats between them. None where that
+     * end has been seen: browsers come back for ever to a stream that only ends.
+     */
+    readonly follow: (
+      after: At
+    ) => Effect.Effect<Stream.Stream<OrderEvent> | undefined, LedgerOrderNotFound | TooManyWatchers>
     /** The order once it has come to its end, unless that takes longer. */
     readonly untilEnd: (
       orderId: OrderId,
@@ -100,6 +105,8 @@ export class Following extends Context.Service<
 
       const follow = Effect.fn("Following.follow")(function* (after: At) {
         const { states } = yield* one(ledger.find([after.orderId]))
+        const last = states.at(-1)
+        if (last !== undefined && last.version <= after.version && isOver(last, yield* DateTime.now)) return undefined
         if (yield* isCrowded) return yield* new TooManyWatchers()
         const seen = states.findLast(({ version }) => version <= after.version)
         // Whoever has seen more than there is hears what comes all the same.
@@ -108,8 +115,8 @@ export class Following extends Context.Service<
           status: seen?.status ?? "AWAITING_AUTHORIZATION"
         }
         // Until there is something to send, not even the answer's head goes out.
-        const endsOrTells = isFinal(start.status) || states.some(({ version }) => version > start.at.version)
-        const first = endsOrTells ? Stream.empty : Stream.make(heartbeat(yield* DateTime.now))
+        const tells = states.some(({ version }) => version > start.at.version)
+        const first = tells ? Stream.empty : Stream.make(heartbeat(yield* DateTime.now))
         const events = Stream.concat(first, Stream.paginate(start, stepOrWait)).pipe(
           Stream.interruptWhen(Effect.sleep(life))
         )
@@ -177,6 +184,10 @@ const pauseInTrouble = Duration.seconds(1)
 
 /** A completed order may be cancelled right afterwards, and whoever still listens should hear of it. */
 const afterCompletion = Duration.seconds(5)
+
+/** Nothing comes after this state, as far as a stream would wait for it. */
+const isOver = ({ at, status }: OrderState, now: DateTime.Utc) =>
+  isFinal(status) || (status === "COMPLETED" && DateTime.isLessThan(DateTime.addDuration(at, afterCompletion), now))
 
 /** How far a reader is. */
 interface Place {

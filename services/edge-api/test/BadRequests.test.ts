@@ -63,8 +63,11 @@ layer(oneOrder.pipe(Layer.provideMerge(counter())), { excludeTestServices: true 
           (SELECT count(*)::integer FROM edge_api.order_states) AS states,
           (SELECT array_agg(idempotency_key) FROM edge_api.checkouts) AS keys,
           (SELECT count(*)::integer FROM edge_api.outbox) AS events,
+          (SELECT count(*)::integer FROM edge_api.cancellations) AS cancellations,
           (SELECT count(*)::integer FROM payment.payments) AS payments`
-      assert.deepStrictEqual(counts, [{ orders: 1, lines: 1, states: 2, keys: [boundKey], events: 1, payments: 1 }])
+      assert.deepStrictEqual(counts, [
+        { orders: 1, lines: 1, states: 2, keys: [boundKey], events: 1, cancellations: 0, payments: 1 }
+      ])
       assert.strictEqual((yield* send({ line: "GET /health/ready" })).status, 200)
     })
   )

@@ -127,11 +127,12 @@ export const ledgerGroup = HttpApiGroup.make("ledger")
     HttpApiEndpoint.get("events", "/orders/:id/events", {
       params: { id: OrderId },
       headers: { "last-event-id": Schema.optionalKey(Version) },
-      success: HttpApiSchema.StreamSse({ events: OrderEvent }),
+      success: [HttpApiSchema.StreamSse({ events: OrderEvent }), HttpApiSchema.NoContent],
       error: [LedgerOrderNotFound, TooManyWatchers]
     }).annotate(
       OpenApi.Description,
-      "The order's states: those that were, then those that come, until its end. A heartbeat now and then."
+      "The order's states: those that were, then those that come, until its end. A heartbeat now and then. 204 where that end " +
+        "was seen already, so that an `EventSource` comes back no more."
     )
   )
   .middleware(RateLimit)
