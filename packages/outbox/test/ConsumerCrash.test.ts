@@ -15,7 +15,6 @@ import {
   newRelay,
   newTopic,
   Producer,
-  placeOf,
   range,
   subscribe,
   tell,
@@ -98,7 +97,8 @@ layer(layerOver(TestDatabase.layer), { excludeTestServices: true })(
           const { stop } = yield* subscribe(topic, { [place]: () => Effect.andThen(there.open, Effect.never) })
           yield* there.await
           yield* stop
-          assert.isNull((yield* placeOf(topic)).cursor)
+          // Its place may be behind what others were told before, where this was held back for a moment; nothing of this is used.
+          assert.deepStrictEqual(yield* heard(topic), [])
           yield* goOn(topic)
         })
       )
