@@ -7,7 +7,6 @@ import { feedGroup } from "@ecommerce/outbox/FeedEndpoint"
 import type { Place } from "@ecommerce/protocol/Place"
 import { strictParsing, Validation } from "@ecommerce/protocol/Validation"
 import { Context, Effect, Layer } from "effect"
-import { HttpClient } from "effect/http"
 import { HttpApi, OpenApi } from "effect/http-api"
 
 import { cancellationGroup } from "./Edge/Cancellation.ts"
@@ -30,11 +29,10 @@ export class EdgeApi extends HttpApi.make("edge")
 /** Edge as other services hear of it. */
 export class EdgeClient extends Context.Service<EdgeClient>()("@ecommerce/contracts/EdgeClient", {
   make: (server: CommandClient.Server) =>
-    Effect.map(HttpClient.HttpClient, (httpClient) => ({
+    Effect.all({
       /** What edge tells, used once and in order: for tables of the service that asks. */
-      consume: <Delivery, Made = void>(definition: Consumer.Definition<Delivery, Made>) =>
-        Effect.provideService(Consumer.make(definition, server), HttpClient.HttpClient, httpClient)
-    }))
+      consume: Consumer.of(server)
+    })
 }) {
   static readonly layer = (server: CommandClient.Server) => Layer.effect(EdgeClient, EdgeClient.make(server))
 }

@@ -46,8 +46,7 @@ export class InventoryClient extends Context.Service<InventoryClient>()("@ecomme
       /** Up to a hundred by their ids; those that do not exist are left out. */
       findProducts: (ids: ReadonlyArray<ProductId>) => Effect.map(list({ query: { ids } }), ({ products }) => products),
       /** What inventory tells, used once and in order: for tables of the service that asks. */
-      consume: <Delivery, Made = void>(definition: Consumer.Definition<Delivery, Made>) =>
-        Effect.provideService(Consumer.make(definition, server), HttpClient.HttpClient, httpClient)
+      consume: yield* Consumer.of(server)
     }
   })
 }) {

@@ -7,7 +7,6 @@ import { feedGroup } from "@ecommerce/outbox/FeedEndpoint"
 import type { Place } from "@ecommerce/protocol/Place"
 import { strictParsing, Validation } from "@ecommerce/protocol/Validation"
 import { Context, Effect, Layer } from "effect"
-import { HttpClient } from "effect/http"
 import { HttpApi, OpenApi } from "effect/http-api"
 
 import { deadLettersGroup } from "./Orchestrator/DeadLetters.ts"
@@ -34,11 +33,10 @@ export class OrchestratorClient extends Context.Service<OrchestratorClient>()(
   "@ecommerce/contracts/OrchestratorClient",
   {
     make: (server: CommandClient.Server) =>
-      Effect.map(HttpClient.HttpClient, (httpClient) => ({
+      Effect.all({
         /** What the orchestrator tells, used once and in order: for tables of the service that asks. */
-        consume: <Delivery, Made = void>(definition: Consumer.Definition<Delivery, Made>) =>
-          Effect.provideService(Consumer.make(definition, server), HttpClient.HttpClient, httpClient)
-      }))
+        consume: Consumer.of(server)
+      })
   }
 ) {
   static readonly layer = (server: CommandClient.Server) =>

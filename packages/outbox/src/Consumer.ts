@@ -17,7 +17,7 @@ import { SqlError } from "effect/sql"
 
 import { isOneHistory } from "./Cursor.ts"
 import type { Reading } from "./Event.ts"
-import { CloudEvent, completeHeader, cursorHeader } from "./FeedEndpoint.ts"
+import { CloudEvent, completeHeader, cursorHeader, toldIn } from "./FeedEndpoint.ts"
 import * as FeedPlace from "./FeedPlace.ts"
 
 /** Where the feed is served. */
@@ -263,18 +263,18 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
 /** By `statement_timeout`. */
 const outOfTime = "57014"
 
+/** What the client of a service has for those who want to hear of it: `consume({ name, events, apply })`. */
+export const of = (source: Source) =>
+  Effect.map(
+    HttpClient.HttpClient,
+    (client) =>
+      <Delivery, Made = void>(definition: Definition<Delivery, Made>) =>
+        Effect.provideService(make(definition, source), HttpClient.HttpClient, client)
+  )
+
 const backoff = Schedule.jittered(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]))
 
 const decodeBatch = Schema.decodeUnknownEffect(Schema.toCodecJson(Schema.Array(CloudEvent)))
-
-const toldIn = ({ data, subject, time, traceparent, type, version }: CloudEvent) => ({
-  type,
-  subject,
-  version,
-  time,
-  data,
-  traceparent: traceparent ?? null
-})
 
 /**
  * What is nobody's fault and goes over, as an effect that fails with it; undefined where an event cannot be used. For several

@@ -25,7 +25,7 @@ const Subscription = Schema.Struct({
 })
 export type Subscription = typeof Subscription.Type
 
-const Letter = Schema.Struct({
+export const Letter = Schema.Struct({
   consumer: Schema.String,
   eventId: Schema.String,
   type: Schema.String,

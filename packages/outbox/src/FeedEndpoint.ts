@@ -10,6 +10,7 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 
 import { Cursor } from "./Cursor.ts"
+import type { ToldEvent } from "./Event.ts"
 
 export const CloudEvent = Schema.Struct({
   specversion: Schema.Literal("1.0"),
@@ -28,6 +29,16 @@ export const CloudEvent = Schema.Struct({
   traceparent: Schema.optionalKey(Schema.String)
 }).annotate({ identifier: "CloudEvent" })
 export type CloudEvent = typeof CloudEvent.Type
+
+/** The event that came with it, its data encoded still. */
+export const toldIn = ({ data, subject, time, traceparent, type, version }: CloudEvent): ToldEvent => ({
+  type,
+  subject,
+  version,
+  time,
+  data,
+  traceparent: traceparent ?? null
+})
 
 /** Tells that nothing had been committed behind these events when they were read: not even what has to wait. */
 export const completeHeader = "feed-complete"

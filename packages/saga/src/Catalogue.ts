@@ -1,6 +1,8 @@
 /**
  * The definitions that are known here, each version by itself.
  */
+import { Result } from "effect"
+
 import * as Decide from "./Decide.ts"
 import type { Definition, NewSaga } from "./Saga.ts"
 import type { Opening } from "./SagaStore.ts"
@@ -38,11 +40,19 @@ export const make = <R>(definitions: ReadonlyArray<Definition<R>>) => {
     return next === undefined ? undefined : openingOf({ ...next, traceparent: next.traceparent ?? saga.traceparent })
   }
 
+  /**
+   * The same for one that this completes: it begins in that transaction, if somebody has asked to cancel by then. Where there can
+   * be none (its input cannot be read any more), the saga has its end all the same.
+   */
+  const followUp = (saga: Held, { state }: Decide.Decision): Opening | undefined =>
+    state.status === "COMPLETED" ? Result.getOrUndefined(Result.try(() => takeBack(saga))) : undefined
+
   return {
     find,
     definitionOf,
     openingOf,
     takeBack,
+    followUp,
     names: [...new Set(definitions.map(({ name }) => name))],
     versions: definitions.map(({ name, version }) => ({ name, version }))
   }

@@ -188,7 +188,7 @@ export class SagaDesk extends Context.Service<
           const next: Decide.Next =
             decision.next._tag === "Send" ? { _tag: "Wait", millis: 0, untilDeadline: false } : decision.next
           yield* store.write(hand, [
-            { saga, decision: { ...decision, next }, millis: null, ifCancelled: catalogue.takeBack(saga) }
+            { saga, decision: { ...decision, next }, millis: null, ifCancelled: catalogue.followUp(saga, decision) }
           ])
         })
 

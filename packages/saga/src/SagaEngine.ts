@@ -9,7 +9,7 @@ import { randomUUID } from "node:crypto"
 
 import * as Batched from "@ecommerce/sets/Batched"
 import { isolated } from "@ecommerce/sets/Isolation"
-import { Clock, Context, Duration, Effect, Exit, FiberMap, Latch, Layer, Random, Result, Schedule } from "effect"
+import { Clock, Context, Duration, Effect, Exit, FiberMap, Latch, Layer, Random, Schedule } from "effect"
 import type { SqlError } from "effect/sql"
 
 import * as Catalogue from "./Catalogue.ts"
@@ -69,7 +69,7 @@ export class SagaEngine extends Context.Service<
         const store = yield* SagaStore
         const context = yield* Effect.context<R>()
         const worker = randomUUID()
-        const { definitionOf, openingOf, takeBack, versions } = Catalogue.make(definitions)
+        const { definitionOf, followUp, openingOf, takeBack, versions } = Catalogue.make(definitions)
         const suspects = new Set<string>()
         const unsent = new Set<string>()
         const wanted = yield* Latch.make(false)
@@ -117,10 +117,6 @@ export class SagaEngine extends Context.Service<
 
         const call = (saga: Held, state: Decide.State) =>
           Effect.provideContext(callStep(definitionOf(saga), saga, state, stepTimeout), context)
-
-        /** What takes it back begins with its end, if somebody has asked by then. That there can be none hinders nobody. */
-        const followUp = (saga: Held, { state }: Decide.Decision) =>
-          state.status === "COMPLETED" ? Result.getOrUndefined(Result.try(() => takeBack(saga))) : undefined
 
         /** From one send to the next, until the saga waits, ends, or is somebody else's. */
         const drive = Effect.fnUntraced(function* (saga: Held) {

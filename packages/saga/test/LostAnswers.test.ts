@@ -1,5 +1,7 @@
+import { SagaDesk } from "@ecommerce/saga/SagaDesk"
 import { SagaStore } from "@ecommerce/saga/SagaStore"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
+import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
 import { Duration, Effect, Layer, References } from "effect"
 import { SqlError } from "effect/sql"
@@ -8,17 +10,22 @@ import {
   another,
   callsOf,
   database,
+  desk,
   endsOf,
   journalOf,
   on,
   records,
+  refused,
   startIn,
+  statesOf,
   store,
-  toldOf
+  toldOf,
+  unavailable,
+  until
 } from "./fixtures/Engines.ts"
 import { policy } from "./fixtures/Trip.ts"
 
-const world = store().pipe(
+const world = Layer.merge(store(), desk.pipe(Layer.provide(store()))).pipe(
   Layer.provideMerge(Layer.mergeAll(records, database, Layer.succeed(References.MinimumLogLevel, "None")))
 )
 
@@ -120,6 +127,60 @@ layer(world, { excludeTestServices: true })("an engine whose database answers an
       yield* sagas.letGo(worker, mine, Duration.zero, false)
       assert.deepStrictEqual(yield* claims, [{ claims: 0, isFree: true }])
       yield* on("given-back", "book-flight", Effect.succeed("a seat"))
+    })
+  )
+
+  it.effect("undoes what was refused where an earlier attempt has no answer, whoever has it by then", () =>
+    Effect.gen(function* () {
+      yield* on("asked-twice", "book-flight", unavailable, refused)
+      yield* startIn("asked-twice")
+      yield* another({ policy: { ...policy, delayMillis: 20 } })
+      assert.deepStrictEqual(yield* endsOf("asked-twice"), ["FAILED"])
+      assert.include(yield* callsOf("asked-twice"), "undo book-flight")
+    })
+  )
+
+  it.effect("remembers that a step may have happened, also when somebody has it retried at once", () =>
+    Effect.gen(function* () {
+      const { administrator } = yield* TestDatabase
+      const { ofKey, retryNow } = yield* SagaDesk
+      yield* on("retried", "book-flight", refused)
+      yield* startIn("retried")
+      // Sent by somebody who is gone, and given back.
+      yield* administrator`
+        UPDATE orchestrator.sagas SET claims = 1, epoch = 1, due_at = now() + interval '1 hour' WHERE key = 'retried'`
+      yield* retryNow((yield* ofKey("retried"))[0]?.id ?? "")
+      yield* another(slow)
+      assert.deepStrictEqual(yield* endsOf("retried"), ["FAILED"])
+      assert.include(yield* callsOf("retried"), "undo book-flight")
+    })
+  )
+
+  it.effect("has a saga stuck, and tells of it, whose input it cannot read: it does not try for ever in silence", () =>
+    Effect.gen(function* () {
+      const { administrator } = yield* TestDatabase
+      yield* startIn("illegible")
+      yield* administrator`UPDATE orchestrator.sagas SET input = '{"tripId": 7}' WHERE key = 'illegible'`
+      yield* another({ policy: { ...policy, delayMillis: 20, longestDelayMillis: 50 } })
+      yield* until(toldOf("illegible"), (told) => told.some(({ type }) => type === "stuck"))
+      assert.deepStrictEqual(yield* callsOf("illegible"), [])
+      assert.include(yield* journalOf("illegible"), "run book-flight 1 unavailable")
+    })
+  )
+
+  it.effect("takes back by the newest definition what was completed under one that is gone", () =>
+    Effect.gen(function* () {
+      const { administrator } = yield* TestDatabase
+      const sql = yield* PgClient.PgClient
+      const { cancel, wake } = yield* another(slow)
+      yield* startIn("of-long-ago")
+      assert.deepStrictEqual(yield* endsOf("of-long-ago"), ["COMPLETED"])
+      yield* administrator`UPDATE orchestrator.sagas SET definition_version = 7 WHERE key = 'of-long-ago'`
+      yield* sql.withTransaction(cancel([{ definition: "book-trip", key: "of-long-ago" }]))
+      yield* wake
+      yield* until(statesOf("of-long-ago"), (sagas) => sagas.length === 2)
+      assert.deepStrictEqual(yield* endsOf("of-long-ago"), ["COMPLETED COMPLETED"])
+      assert.include(yield* callsOf("of-long-ago"), "refund")
     })
   )
 })

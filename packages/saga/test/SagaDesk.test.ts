@@ -157,6 +157,19 @@ layer(working({ policy: { ...policy, delayMillis: 60_000 } }), { excludeTestServ
     })
   )
 
+  it.effect("resolves also what nobody could take back: its input cannot be read any more", () =>
+    Effect.gen(function* () {
+      const { resolve } = yield* SagaDesk
+      const { administrator } = yield* TestDatabase
+      yield* on("unreadable", "send-ticket", refused)
+      yield* start("unreadable")
+      yield* untilStuck("unreadable")
+      yield* administrator`UPDATE orchestrator.sagas SET input = '{"tripId": 7}' WHERE key = 'unreadable'`
+      yield* resolve({ id: yield* idOf("unreadable"), by: "Grace", note: "sent by mail", result: "by mail" })
+      assert.deepStrictEqual(yield* endsOf("unreadable"), ["COMPLETED"])
+    })
+  )
+
   it.effect("does nothing with what is being worked on, has ended, or is not there", () =>
     Effect.gen(function* () {
       const { resolve, retryNow } = yield* SagaDesk

@@ -12,6 +12,7 @@ import {
   newProduct,
   orderOf,
   place,
+  placeHeldUp,
   shop,
   statesOf,
   stockOf,
@@ -39,11 +40,7 @@ layer(shop(), { excludeTestServices: true })("cancelling an order", (it) => {
     it.effect(`${where} undoes it before anything else is sent`, () =>
       Effect.gen(function* () {
         const { relays } = yield* WholeStack
-        const productId = yield* newProduct(5)
-        yield* Effect.flatMap(place({ productId }), statesOf)
-        if (away === "payment") yield* relays.inventory.be("away")
-        else yield* relays[away].be("away")
-        const orderId = yield* place({ productId })
+        const { orderId, productId } = yield* placeHeldUp(away === "payment" ? "inventory" : away)
         if (away === "payment") {
           yield* relays.payment.be("away")
           yield* relays.inventory.be("open")
@@ -68,11 +65,7 @@ layer(shop(), { excludeTestServices: true })("cancelling an order", (it) => {
   it.effect("that is about to be confirmed takes it back when it is", () =>
     Effect.gen(function* () {
       const { relays } = yield* WholeStack
-      const productId = yield* newProduct(5)
-      yield* Effect.flatMap(place({ productId }), statesOf)
-      yield* relays.inventory.be("away")
-      const orderId = yield* place({ productId })
-      yield* untilState(orderId, "ORDER_CREATED")
+      const { orderId, productId } = yield* placeHeldUp("inventory")
       yield* relays.orders.be("away")
       yield* relays.inventory.be("open")
       yield* untilState(orderId, "PAYMENT_CAPTURED")

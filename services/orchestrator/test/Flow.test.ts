@@ -5,6 +5,7 @@ import { Effect } from "effect"
 
 import {
   everythingFits,
+  placeHeldUp,
   journalOf,
   newProduct,
   orderOf,
@@ -78,11 +79,7 @@ layer(shop(), { excludeTestServices: true })("an order", (it) => {
   it.effect("waits for inventory that is away, and is completed when it is back", () =>
     Effect.gen(function* () {
       const { relays } = yield* WholeStack
-      const productId = yield* newProduct(5)
-      yield* Effect.flatMap(place({ productId }), statesOf)
-      yield* relays.inventory.be("away")
-      const orderId = yield* place({ productId })
-      yield* untilState(orderId, "ORDER_CREATED")
+      const { orderId } = yield* placeHeldUp("inventory")
       yield* until(Effect.map(journalOf(orderId), (lines) => lines.length > 2))
       yield* relays.inventory.be("open")
       assert.strictEqual((yield* statesOf(orderId)).at(-1), "COMPLETED")
@@ -92,12 +89,7 @@ layer(shop(), { excludeTestServices: true })("an order", (it) => {
   it.effect("whose payment is away at its capture is tried again, and then undone: as soon as payment is back", () =>
     Effect.gen(function* () {
       const { relays } = yield* WholeStack
-      const productId = yield* newProduct(5)
-      // Its price is known from then on.
-      yield* Effect.flatMap(place({ productId }), statesOf)
-      yield* relays.inventory.be("away")
-      const orderId = yield* place({ productId })
-      yield* untilState(orderId, "ORDER_CREATED")
+      const { orderId, productId } = yield* placeHeldUp("inventory")
       yield* relays.payment.be("away")
       yield* relays.inventory.be("open")
       yield* untilState(orderId, "COMPENSATING")

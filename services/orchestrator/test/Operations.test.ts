@@ -4,7 +4,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Schedule, Schema } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 
-import { everythingFits, newProduct, place, shop, statesOf, tracesOf, untilState } from "./fixtures/Shop.ts"
+import { everythingFits, newProduct, place, placeHeldUp, shop, statesOf, tracesOf } from "./fixtures/Shop.ts"
 
 const decode = Schema.decodeUnknownEffect(Schema.Record(Schema.String, Schema.Unknown))
 
@@ -35,11 +35,7 @@ const sagaOf = (orderId: string) => Effect.map(sagasIn(`/orders/${orderId}/sagas
 /** An order that waits for inventory, which is away. */
 const heldUp = Effect.gen(function* () {
   const { relays } = yield* WholeStack
-  const productId = yield* newProduct(5)
-  yield* Effect.flatMap(place({ productId }), statesOf)
-  yield* relays.inventory.be("away")
-  const orderId = yield* place({ productId })
-  yield* untilState(orderId, "ORDER_CREATED")
+  const { orderId } = yield* placeHeldUp("inventory")
   return { orderId, back: relays.inventory.be("open") }
 })
 

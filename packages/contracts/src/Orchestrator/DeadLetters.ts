@@ -1,19 +1,13 @@
 /**
  * Events that a service could not use, as its operators see them.
  */
+import { Letter } from "@ecommerce/outbox/FeedDesk"
 import { Problem } from "@ecommerce/protocol/Problem"
 import { ServiceToken } from "@ecommerce/protocol/ServiceToken"
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 
-export const DeadLetter = Schema.Struct({
-  consumer: Schema.String,
-  eventId: Schema.String,
-  type: Schema.String,
-  subject: Schema.String,
-  error: Schema.String,
-  diedSecondsAgo: Schema.Number
-}).annotate({ identifier: "DeadLetter" })
+export const DeadLetter = Letter.annotate({ identifier: "DeadLetter" })
 
 export class NoDeadLetters extends Problem<NoDeadLetters>()(
   "NoDeadLetters",
