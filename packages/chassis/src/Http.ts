@@ -14,6 +14,7 @@ import { type HttpApi, HttpApiBuilder, type HttpApiGroup, HttpApiScalar } from "
 import { Gate } from "./Gate.ts"
 import { Health } from "./Health.ts"
 import * as HttpProblems from "./HttpProblems.ts"
+import * as HttpTelling from "./HttpTelling.ts"
 import * as Settings from "./Settings.ts"
 import { StartupError } from "./StartupError.ts"
 import { Stopping } from "./Stopping.ts"
@@ -31,8 +32,14 @@ export const routes = <Id extends string, Groups extends HttpApiGroup.Constraint
     HttpApiBuilder.layer(api, { openapiPath: "/openapi.json" }),
     HttpApiScalar.layer(api, { path: "/docs", scalar: { withDefaultFonts: false } }),
     healthRoutes,
+    HttpTelling.metricsRoute,
     HttpRouter.use((router) =>
-      Effect.flatMap(Gate, (gate) => router.addGlobalMiddleware(HttpProblems.middleware(api, gate)))
+      Effect.flatMap(Gate, (gate) =>
+        Effect.andThen(
+          router.addGlobalMiddleware(HttpTelling.middleware),
+          router.addGlobalMiddleware(HttpProblems.middleware(api, gate))
+        )
+      )
     )
   )
 

@@ -21,7 +21,7 @@ export const largestBody = 256 * 1024
 export const routerConfig = { maxParamLength: 2048 }
 
 /** The addresses that every service has besides those of its API. */
-export const ownPaths = ["/docs", "/openapi.json", "/health", "/health/live", "/health/ready"] as const
+export const ownPaths = ["/docs", "/openapi.json", "/health", "/health/live", "/health/ready", "/metrics"] as const
 
 type AllowedMethods = (url: string) => ReadonlyArray<string>
 

@@ -1,7 +1,8 @@
 /**
- * Log lines: JSON for machines, pretty for people, each with the service's name.
+ * Log lines: JSON for machines, pretty for people, each with the service's name and the trace that it belongs to.
  */
-import { Effect, Layer, Logger, References } from "effect"
+import * as Otlp from "@ecommerce/telemetry/Otlp"
+import { Cause, Effect, Formatter, Layer, Logger, References } from "effect"
 
 import * as Settings from "./Settings.ts"
 
@@ -12,7 +13,7 @@ export const layer = (service: string) =>
       const level = yield* Settings.logLevel.read
       const pretty = format === "pretty" || (format === "auto" && process.stdout.isTTY)
       return Layer.mergeAll(
-        Logger.layer([pretty ? Logger.consolePretty() : Logger.consoleJson]),
+        Logger.layer([pretty ? Logger.consolePretty() : json]),
         Layer.succeed(References.MinimumLogLevel, level),
         Layer.effect(
           References.CurrentLogAnnotations,
@@ -21,3 +22,18 @@ export const layer = (service: string) =>
       )
     })
   )
+
+/** One flat object a line. */
+const json = Logger.withConsoleLog(
+  Logger.make(({ cause, date, fiber, logLevel, message }) => {
+    const { span } = fiber.cache
+    return Formatter.formatJson({
+      timestamp: date.toISOString(),
+      level: logLevel.toUpperCase(),
+      message: Otlp.textOf(message),
+      ...fiber.getRef(References.CurrentLogAnnotations),
+      ...(span === undefined ? {} : { trace_id: span.traceId, span_id: span.spanId }),
+      ...(cause.reasons.length > 0 ? { cause: Cause.pretty(cause) } : {})
+    })
+  })
+)

@@ -27,6 +27,7 @@ import * as Settings from "./Settings.ts"
 import type { StartupError } from "./StartupError.ts"
 import { Stopping } from "./Stopping.ts"
 import * as Telemetry from "./Telemetry.ts"
+import * as Vitals from "./Vitals.ts"
 
 /** What a service's routes and workers may ask of the chassis. */
 export type Provided =
@@ -50,7 +51,7 @@ export interface Definition<E> {
 
 /** The running service, without its settings, so that tests can give it others. */
 export const layer = <E>({ place, routes }: Definition<E>) =>
-  Http.serve(place, Layer.mergeAll(routes, Readiness.layer(place.name), Feeds.layerWorkers)).pipe(
+  Http.serve(place, Layer.mergeAll(routes, Readiness.layer(place.name), Feeds.layerWorkers, Vitals.layer)).pipe(
     Layer.provide(Feeds.layer(place.name)),
     Layer.provide([Database.layer(place.name), Health.layer, Stopping.layer, Gate.layer]),
     Layer.provide(Announcements.layer),

@@ -9,19 +9,23 @@ import { Effect, Layer, Redacted } from "effect"
 
 import * as Settings from "./Settings.ts"
 
+/** Whether what somebody shows is one of the tokens. */
+export const lock = Effect.map(Settings.serviceTokens.read, (tokens) => {
+  const valid = tokens.map(digest)
+  return (credential: Redacted.Redacted<string>) => {
+    const shown = digest(credential)
+    // Every token is compared, and digests have one length: the time taken tells nothing about how near a guess was.
+    return valid.filter((token) => timingSafeEqual(token, shown)).length > 0
+  }
+})
+
 export const layer = Layer.effect(
   ServiceToken,
-  Effect.gen(function* () {
-    const valid = (yield* Settings.serviceTokens.read).map(digest)
-    return ServiceToken.of({
-      bearer: (answer, { credential }) => {
-        const shown = digest(credential)
-        // Every token is compared, and digests have one length: the time taken tells nothing about how near a guess was.
-        const matches = valid.filter((token) => timingSafeEqual(token, shown)).length
-        return matches > 0 ? answer : Effect.fail(new Unauthorized())
-      }
+  Effect.map(lock, (isValid) =>
+    ServiceToken.of({
+      bearer: (answer, { credential }) => (isValid(credential) ? answer : Effect.fail(new Unauthorized()))
     })
-  })
+  )
 )
 
 const digest = (token: Redacted.Redacted<string>) => createHash("sha256").update(Redacted.value(token)).digest()

@@ -204,10 +204,11 @@ export const serviceUrl = (place: Place) => {
 
 const isHttpUrl = (text: string) => /^https?:$/u.test(URL.parse(text)?.protocol ?? "")
 
-const whereSet = <A>(own: Setting<A>, fallback: Effect.Effect<A, StartupError>) =>
+/** Its own value where somebody has set it, else what there is instead. */
+export const whereSet = <A, B>(own: Setting<A>, fallback: Effect.Effect<B, StartupError>) =>
   Effect.flatMap(ConfigProvider.ConfigProvider, (provider) => provider.load([own.key])).pipe(
     Effect.orElseSucceed(() => undefined),
-    Effect.flatMap((found) => (found === undefined ? fallback : own.read))
+    Effect.flatMap((found): Effect.Effect<A | B, StartupError> => (found === undefined ? fallback : own.read))
   )
 
 /** Looks a key up in each record in turn. (`ConfigProvider.orElse` would let INVENTORY_PORT_X hide INVENTORY_PORT.) */

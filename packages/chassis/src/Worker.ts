@@ -4,6 +4,7 @@
  * A round may fail or die in any way: the loop logs it, waits a little longer each time, and goes on. A worker that
  * has finished no round for too long makes its service unready, because "up" would be a lie.
  */
+import * as Trace from "@ecommerce/telemetry/Trace"
 import { Clock, Duration, Effect, Exit, Fiber, Layer, Ref, Schedule } from "effect"
 
 import { Health } from "./Health.ts"
@@ -40,7 +41,7 @@ export const layer = <E, R>(name: string, round: Effect.Effect<void, E, R>, opti
 
       // A fiber of its own for each round: whatever ends it, even an interruption from within, the loop goes on.
       const finishRound = Effect.gen(function* () {
-        const exit = yield* Effect.flatMap(Effect.forkChild(Effect.timeout(round, roundTimeout)), Fiber.await)
+        const exit = yield* Effect.flatMap(Effect.forkChild(Effect.timeout(Trace.untold(round), roundTimeout)), Fiber.await)
         if (Exit.isFailure(exit)) return yield* Effect.fail(exit.cause)
         yield* Ref.set(lastRound, yield* Clock.currentTimeMillis)
       })

@@ -7,6 +7,7 @@
  */
 import * as Traceparent from "@ecommerce/protocol/Traceparent"
 import * as Batcher from "@ecommerce/sets/Batcher"
+import * as Trace from "@ecommerce/telemetry/Trace"
 import { Duration, Effect, type Redacted, Result, Schema } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 
@@ -64,6 +65,7 @@ export const to = (server: Server) =>
     })
 
     const ask = yield* Batcher.make<string, Outcome>({
+      name: command.name,
       workers: 2,
       linger: "2 millis",
       mostItems: Math.min(server.mostItems ?? 256, Wire.mostItems),
@@ -84,7 +86,7 @@ export const to = (server: Server) =>
       lost: (_item, why) => unavailable(reasons[why])
     })
 
-    return Effect.fnUntraced(function* (payload: Payload) {
+    const call = Effect.fnUntraced(function* (payload: Payload) {
       const key = command.keyOf(payload)
       const encoded = encode(payload)
       if (Result.isFailure(encoded)) return yield* new BadItem({ key, reason: encoded.failure.message })
@@ -95,6 +97,14 @@ export const to = (server: Server) =>
       }
       return yield* Effect.fromResult(yield* ask(item))
     })
+
+    const { hostname, port } = new URL(server.url)
+    const where = { "rpc.method": command.name, "server.address": hostname, "server.port": Number(port) }
+    return (payload: Payload) =>
+      Effect.withSpan(call(payload), command.name, {
+        kind: "client",
+        attributes: { ...where, ...Trace.idsIn(payload) }
+      })
   })
 
 const reasons: Readonly<Record<Batcher.Loss, string>> = {

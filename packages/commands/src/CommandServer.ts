@@ -5,10 +5,11 @@
  * an item that PostgreSQL cannot store is found by halving, and the others are done; a deadlock is run again (all of it in
  * `@ecommerce/sets/Isolation`). What remains for a command is one transaction over a set of distinct keys.
  */
-import { isTraceparent } from "@ecommerce/protocol/Traceparent"
+import { isTraceparent, spanOf } from "@ecommerce/protocol/Traceparent"
 import { isolated } from "@ecommerce/sets/Isolation"
 import { type Outcomes, successes } from "@ecommerce/sets/Sets"
-import { Effect, Fiber, Predicate, Result } from "effect"
+import * as Trace from "@ecommerce/telemetry/Trace"
+import { Effect, Fiber, Option, Predicate, Result } from "effect"
 import type { SqlError } from "effect/sql"
 
 import { BadItem, type Command, type General, type KeyConflict, type Received, type Unavailable } from "./Command.ts"
@@ -69,9 +70,24 @@ export const handler = <Payload, Success, Refusal>(
     return Result.fail(new BadItem({ key: item.key, reason: `Its key is not that of its payload, ${received.key}.` }))
   }
 
+  /** Each item's work is told under its own order, however many come together. */
+  const inTheirTraces = (
+    received: ReadonlyArray<Received<Payload>>,
+    work: Effect.Effect<ReadonlyArray<Result.Result<Success, Refusal | General>>>
+  ) =>
+    Trace.eachOf(
+      "server",
+      received.map(({ payload, traceparent }) => ({
+        name: command.name,
+        parent: Option.getOrUndefined(spanOf(traceparent)),
+        attributes: { "rpc.method": command.name, ...Trace.idsIn(payload) }
+      }))
+    )(work, (outcomes) => outcomes.map((outcome) => (Result.isFailure(outcome) ? outcome.failure : undefined)))
+
   return Effect.fnUntraced(function* (request: { readonly payload: Wire.Batch<Payload> }) {
     const items = request.payload.commands.map(read)
-    const outcomes = yield* toTheEnd(Effect.orDie(execute(successes(items))))
+    const received = successes(items)
+    const outcomes = yield* toTheEnd(inTheirTraces(received, Effect.orDie(execute(received))))
     const next = outcomes.values()
     return {
       outcomes: items.map((item) => {

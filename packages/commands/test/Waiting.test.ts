@@ -10,6 +10,7 @@ const behindAGate = Effect.fn("behindAGate")(function* (bounds: {
 }) {
   const gate = yield* Latch.make()
   const ask = yield* Batcher.make<string, { readonly said: string }>({
+    name: "test",
     workers: 1,
     linger: "2 millis",
     mostItems: 1,

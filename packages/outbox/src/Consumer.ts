@@ -10,12 +10,14 @@
  * feed. Whatever else goes wrong is tried again for ever; what takes too long, in halves.
  */
 import { isDataError, sqlStateOf } from "@ecommerce/sets/Isolation"
+import * as Trace from "@ecommerce/telemetry/Trace"
 import { PgClient } from "@effect/sql-pg"
 import { Array as Arr, Cause, Clock, Effect, Option, type Redacted, Ref, Result, Schedule, Schema } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { SqlError } from "effect/sql"
 
 import { isOneHistory } from "./Cursor.ts"
+import { inTheirTraces, tellDeadLetters } from "./ConsumerTelling.ts"
 import type { Reading } from "./Event.ts"
 import { CloudEvent, completeHeader, cursorHeader, toldIn } from "./FeedEndpoint.ts"
 import * as FeedPlace from "./FeedPlace.ts"
@@ -112,9 +114,10 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
     Effect.timeout(`${waitSeconds + 10} seconds`)
   )
 
-  /** Of the events those that are asked for, read. */
+  /** Of the events those that are asked for. */
+  const wanted = (events: ReadonlyArray<CloudEvent>) => events.filter(({ type }) => reading.types.has(type))
   const read = (events: ReadonlyArray<CloudEvent>) =>
-    Result.all(events.filter(({ type }) => reading.types.has(type)).map((event) => reading.deliver(toldIn(event))))
+    Result.all(wanted(events).map((event) => reading.deliver(toldIn(event))))
 
   const applied = (deliveries: ReadonlyArray<Delivery>) =>
     deliveries.length > 0 ? Effect.asSome(apply(deliveries)) : Effect.succeedNone
@@ -170,7 +173,7 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
 
   /** The halves one after the other, until what cannot be used is alone. */
   const useInHalves = (events: Events, from: string | null): Effect.Effect<Outcome, SqlError.SqlError> =>
-    Effect.catchCause(use(events, from), (cause) => {
+    Effect.catchCause(inTheirTraces(name, wanted(events))(use(events, from)), (cause) => {
       const infrastructure = infrastructureIn(cause, events.length)
       if (infrastructure !== undefined) return infrastructure
       const [first] = events
@@ -191,7 +194,8 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
         return yield* applied(deliveries)
       })
     )
-    return Effect.catchCause(Effect.flatMap(attempt, afterwards), (cause) => {
+    const events = letters.map(({ event }) => event)
+    return Effect.catchCause(inTheirTraces(name, events)(Effect.flatMap(attempt, afterwards)), (cause) => {
       const infrastructure = infrastructureIn(cause, letters.length)
       if (infrastructure !== undefined) return Effect.asVoid(infrastructure)
       const [first, ...others] = letters
@@ -216,6 +220,7 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
     if (here === undefined) return yield* Effect.asVoid(place.enter)
     if (here.hasRedrives) yield* Effect.flatMap(place.redrives, redrive)
     yield* Ref.update(state, (before) => ({ ...before, deadLetters: here.deadLetters }))
+    yield* tellDeadLetters(name, here.deadLetters)
     if (here.isPaused) {
       yield* tell("paused")
       return yield* Effect.sleep("1 second")
@@ -243,7 +248,7 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
     yield* Ref.update(state, (before) => ({ ...before, caughtUpAt: began }))
   })
 
-  const run = round.pipe(
+  const run = Trace.untold(round).pipe(
     Effect.sandbox,
     Effect.tapError((cause) =>
       Effect.andThen(

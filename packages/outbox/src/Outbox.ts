@@ -6,7 +6,7 @@
  */
 import { jsons, longs, rowsOf, texts } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
-import { Context, Effect, Schema } from "effect"
+import { Context, Effect, Metric, Schema } from "effect"
 
 import type { NewEvent } from "./Event.ts"
 
@@ -25,6 +25,7 @@ export const append = Effect.fn("Outbox.append")(function* (events: ReadonlyArra
   if (events.length === 0) return
   const sql = yield* PgClient.PgClient
   const transaction = yield* CurrentTransaction
+  yield* sql.afterCommit(count(events))
   const [row] = yield* xidRows(sql`
     WITH appended AS (INSERT INTO outbox (generation, type, subject, version, data, traceparent)
     SELECT (SELECT outbox_begin()), type, subject, version, data, traceparent
@@ -39,5 +40,17 @@ export const append = Effect.fn("Outbox.append")(function* (events: ReadonlyArra
     SELECT xid::text AS xid FROM appended LIMIT 1`)
   if (row !== undefined && transaction !== undefined) transaction.xid = BigInt(row.xid)
 })
+
+const appended = Metric.counter("outbox_events_total", {
+  description: "Events that were committed, by type: what has happened here.",
+  incremental: true
+})
+
+const count = (events: ReadonlyArray<NewEvent>) =>
+  Effect.forEach(
+    Map.groupBy(events, ({ type }) => type),
+    ([type, some]) => Metric.update(Metric.withAttributes(appended, { type }), some.length),
+    { discard: true }
+  )
 
 const xidRows = rowsOf(Schema.Struct({ xid: Schema.String }))

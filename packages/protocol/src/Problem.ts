@@ -10,6 +10,9 @@ import { HttpApiError } from "effect/http-api"
 
 export const contentType = "application/problem+json"
 
+/** Put into it on its way out, so that whoever shows it to somebody shows where to look. */
+const TraceId = Schema.optionalKey(Schema.String.annotate({ description: "The trace in which this was decided." }))
+
 /** Declares a problem: `class DuplicateSku extends Problem<DuplicateSku>()("DuplicateSku", {…}, {…}) {}`. */
 export const Problem =
   <Self = never>() =>
@@ -26,5 +29,5 @@ export const Problem =
     HttpApiError.Problem<Self>()(
       tag,
       { type: `urn:problem:${declaration.code}`, status: declaration.status, title: declaration.title },
-      { error: Schema.tag(declaration.code), ...fields }
+      { error: Schema.tag(declaration.code), ...fields, trace_id: TraceId }
     )

@@ -20,3 +20,9 @@ export const spanOf = (traceparent: string | null): Option.Option<Tracer.Externa
   const [, traceId = "", spanId = "", flags = "00"] = traceparent.split("-")
   return Option.some(Tracer.externalSpan({ traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 }))
 }
+
+/** The same, and recorded from here on whatever was decided when it began: it has become worth it. */
+export const keep = (traceparent: string | null) => traceparent?.replace(/-[0-9a-f]{2}$/u, "-01") ?? null
+
+/** In every answer: the trace in which it was made, to be looked up by. */
+export const traceIdHeader = "trace-id"

@@ -17,6 +17,7 @@ import * as Decide from "./Decide.ts"
 import type { Policy } from "./Policy.ts"
 import type { Definition, NewSaga } from "./Saga.ts"
 import { callStep } from "./SagaEngine/Call.ts"
+import * as Telling from "./SagaEngine/Telling.ts"
 import { type Named, SagaStore, type Write } from "./SagaStore.ts"
 import type { Held } from "./SagaStore/Rows.ts"
 
@@ -86,6 +87,7 @@ export class SagaEngine extends Context.Service<
         )
 
         const writeOne = yield* Batched.make(
+          "write-sagas",
           isolated<Write, Written, never>({
             run: (writes) =>
               Effect.map(store.write(worker, writes), (flags) =>
@@ -128,8 +130,8 @@ export class SagaEngine extends Context.Service<
               const written: Written = yield* write({ saga, decision, millis, ifCancelled: followUp(saga, decision) })
               if (written === "lost") return
               if (written === "bad") return yield* setAside(saga)
-              if (decision.next._tag !== "Send") return yield* report(saga, decision)
-              yield* report(saga, decision)
+              yield* Telling.report(saga, decision)
+              if (decision.next._tag !== "Send") return
               millis = null
               decision = Decide.onFlags(plan, decision.state, written)
               if (decision.entries.length > 0) continue
@@ -160,7 +162,7 @@ export class SagaEngine extends Context.Service<
           FiberMap.run(
             inFlight,
             saga.id,
-            drive(saga).pipe(
+            Telling.inSaga(saga)(drive(saga)).pipe(
               Effect.onExit((exit) => {
                 suspects.delete(saga.id)
                 const isCutOff = Exit.isFailure(exit) && !isStopping
@@ -256,15 +258,3 @@ const patience = Schedule.jittered(Schedule.min([Schedule.exponential("50 millis
 /** So that those who failed together do not come back together. */
 const jittered = (wait: Extract<Decide.Next, { readonly _tag: "Wait" }>) =>
   Effect.map(Random.next, (chance) => ({ ...wait, millis: wait.millis * (0.8 + 0.4 * chance) }))
-
-/** A line for what somebody may want to know at night. */
-const report = ({ definition, key }: Held, { news }: Decide.Decision) =>
-  Effect.forEach(
-    news,
-    ({ reason, step, type }) => {
-      const line = `${definition} ${key}: ${type}${step === null ? "" : ` (${step})`}${reason === null ? "" : `, ${reason.code}`}`
-      if (type === "stuck") return Effect.logError(line)
-      return type === "compensating" ? Effect.logInfo(line) : Effect.logDebug(line)
-    },
-    { discard: true }
-  )

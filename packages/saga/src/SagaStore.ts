@@ -13,6 +13,7 @@ import type { SqlError } from "effect/sql"
 
 import type * as Decide from "./Decide.ts"
 import type { NewSaga } from "./Saga.ts"
+import { traceparentOf } from "./SagaEngine/Telling.ts"
 import * as Claims from "./SagaStore/Claims.ts"
 import { type Held, heldColumns, heldOf, heldRows } from "./SagaStore/Rows.ts"
 import * as Writes from "./SagaStore/Writes.ts"
@@ -165,5 +166,8 @@ const startedRows = rowsOf(
 
 const nameOf = ({ definition, key }: Named) => JSON.stringify([definition, key])
 
-const toldBy = ({ decision, saga: { definition, id: sagaId, key, traceparent } }: Write): ReadonlyArray<Told> =>
-  decision.news.map((news) => ({ ...news, sagaId, definition, key, traceparent }))
+const toldBy = ({ decision, saga }: Write): ReadonlyArray<Told> => {
+  const { definition, id: sagaId, key } = saga
+  const traceparent = traceparentOf(saga, decision.state)
+  return decision.news.map((news) => ({ ...news, sagaId, definition, key, traceparent }))
+}

@@ -8,9 +8,11 @@ import * as Batcher from "./Batcher.ts"
 
 /** A failing batch fails for all of its callers; there is no better answer for any of them. */
 export const make = Effect.fnUntraced(function* <Item, Answer>(
+  name: string,
   run: (items: ReadonlyArray<Item>) => Effect.Effect<ReadonlyArray<Answer>, SqlError.SqlError>
 ) {
   const ask = yield* Batcher.make<Item, Result.Result<Answer, SqlError.SqlError | Batcher.Loss>>({
+    name,
     workers: 2,
     linger: "2 millis",
     mostItems: 256,

@@ -9,9 +9,12 @@
  * `RequestResolver` of Effect collects too, and was left: its batches belong to nobody's scope, and its delay is cut off
  * when a batch is full, so that a permit held there can be lost.
  */
-import { Array as Arr, Clock, Duration, Effect, Exit, Latch } from "effect"
+import * as Trace from "@ecommerce/telemetry/Trace"
+import { Array as Arr, Clock, Duration, Effect, Exit, Latch, Metric, type Tracer } from "effect"
 
 export interface Options<Item, Answer> {
+  /** Of what is done in batches: `reserve-stock`. */
+  readonly name: string
   /** How many batches are under way at the same time. */
   readonly workers: number
   /** How long to wait for more, right after a batch of several. */
@@ -34,6 +37,8 @@ export type Loss = "closed" | "crowded" | "waited too long" | "died"
 interface Entry<Item, Answer> {
   readonly item: Item
   readonly since: number
+  /** On whose behalf. */
+  readonly span: Tracer.AnySpan | undefined
   readonly answer: (answer: Answer) => void
   /** Its caller has gone: what is not sent yet is dropped, and nobody hears the answer to what was. */
   left: boolean
@@ -41,6 +46,7 @@ interface Entry<Item, Answer> {
 
 /** Answers a function that takes one item into the next batch. Workers end with the scope, and so do their batches. */
 export const make = Effect.fnUntraced(function* <Item, Answer extends object>(options: Options<Item, Answer>) {
+  const size = Metric.withAttributes(batchSize, { batch: options.name })
   const linger = Duration.fromInputUnsafe(options.linger)
   const patience = Duration.toMillis(Duration.fromInputUnsafe(options.patience ?? Duration.infinity))
   const mostWaiting = options.mostWaiting ?? Number.POSITIVE_INFINITY
@@ -73,7 +79,14 @@ export const make = Effect.fnUntraced(function* <Item, Answer extends object>(op
   }
 
   const send = (batch: Arr.NonEmptyReadonlyArray<Entry<Item, Answer>>) =>
-    Effect.suspend(() => options.run(Arr.map(batch, ({ item }) => item))).pipe(
+    Effect.andThen(
+      Metric.update(size, batch.length),
+      Effect.suspend(() => options.run(Arr.map(batch, ({ item }) => item)))
+    ).pipe(
+      Trace.together(
+        `${options.name} batch`,
+        batch.map(({ span }) => span)
+      ),
       Effect.onExit((exit) =>
         Effect.map(Clock.currentTimeMillis, (now) => {
           if (batch.length > 1) lastOfSeveral = now
@@ -102,20 +115,27 @@ export const make = Effect.fnUntraced(function* <Item, Answer extends object>(op
   yield* Effect.forEach(Arr.range(1, options.workers), () => Effect.forkScoped(Effect.forever(work)), { discard: true })
 
   const join = (item: Item, since: number) =>
-    Effect.callback<Answer>((resume) => {
-      const entry = { item, since, answer: (answer: Answer) => resume(Effect.succeed(answer)), left: false }
-      waiting.push(entry)
-      someoneWaits.openUnsafe()
-      return Effect.sync(() => {
-        entry.left = true
+    Effect.flatMap(Trace.here, (span) =>
+      Effect.callback<Answer>((resume) => {
+        const entry = { item, since, span, answer: (answer: Answer) => resume(Effect.succeed(answer)), left: false }
+        waiting.push(entry)
+        someoneWaits.openUnsafe()
+        return Effect.sync(() => {
+          entry.left = true
+        })
       })
-    })
+    )
 
   return (item: Item): Effect.Effect<Answer> =>
     Effect.flatMap(Clock.currentTimeMillis, (now) => {
       if (isClosed) return Effect.succeed(options.lost(item, "closed"))
       return waiting.length >= mostWaiting ? Effect.succeed(options.lost(item, "crowded")) : join(item, now)
     })
+})
+
+const batchSize = Metric.histogram("batch_size", {
+  description: "How many calls went together into one batch, by what is batched.",
+  boundaries: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 })
 
 /** Callers that were answered together call again within a few lingers, or not together. */

@@ -77,6 +77,7 @@ const tell = Effect.fnUntraced(function* ({ callers, closesAfter, fates }: Story
 
   const scope = yield* Scope.make()
   const ask = yield* Batcher.make<number, Answer>({
+    name: "test",
     workers,
     linger: "2 millis",
     mostItems,

@@ -13,6 +13,7 @@ const lost = (item: string): Answer => ({ text: `${item} is lost` })
 const names = (count: number) => Array.from({ length: count }, (_, index) => `item ${index}`)
 
 const base: Omit<Batcher.Options<string, Answer>, "run"> = {
+  name: "test",
   workers: 2,
   linger: "2 millis",
   mostItems: 256,

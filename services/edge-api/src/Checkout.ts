@@ -21,6 +21,7 @@ import { type Answer, digestOf, IdempotencyKeyReused, RequestInProgress } from "
 import * as Traceparent from "@ecommerce/protocol/Traceparent"
 import * as Batched from "@ecommerce/sets/Batched"
 import { isolated } from "@ecommerce/sets/Isolation"
+import * as Trace from "@ecommerce/telemetry/Trace"
 import { Cause, Clock, Context, Duration, Effect, Layer, Option, Result, Schema } from "effect"
 import { SqlError } from "effect/sql"
 
@@ -72,6 +73,7 @@ export class Checkout extends Context.Service<
       })
 
       const open = yield* Batched.make(
+        "open-checkouts",
         isolated<Draft, Opened, never>({
           run: (drafts) => Effect.map(checkouts.open(drafts), (orders) => orders.map((order) => order ?? "known")),
           keyOf: ({ key }) => key,
@@ -79,11 +81,12 @@ export class Checkout extends Context.Service<
           onBadItem: () => "bad"
         })
       )
-      const look = yield* Batched.make((keys: ReadonlyArray<string>) =>
+      const look = yield* Batched.make("look-at-checkouts", (keys: ReadonlyArray<string>) =>
         Effect.map(checkouts.look(keys), (kept) => keys.map((key) => kept.get(key)))
       )
 
       const settle = Effect.fnUntraced(function* (request: Request, order: OpenOrder) {
+        yield* Trace.about({ "order.id": order.orderId })
         const settled = yield* settlement.settle(order)
         if (typeof settled === "object") return { ...settled, orderId: order.orderId, replayed: false }
         if (settled === "unreachable" && (yield* settlement.mark(order))) {
@@ -101,6 +104,7 @@ export class Checkout extends Context.Service<
         const kept = yield* look(request.key)
         if (kept === undefined) return yield* unclear
         const { orderId } = kept
+        yield* Trace.about({ "order.id": orderId })
         const answer = answerIn(kept)
         if (kept.digest !== request.digest) return yield* new IdempotencyKeyReused()
         if (answer !== undefined) return { ...answer, orderId, replayed: true }

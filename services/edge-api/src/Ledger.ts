@@ -20,6 +20,7 @@ import { PgClient } from "@effect/sql-pg"
 import { Context, type DateTime, Effect, Layer, Result, Schema } from "effect"
 import type { SqlError } from "effect/sql"
 
+import * as Counts from "./Ledger/Counts.ts"
 import { entryRows, lineRows, stateRows, summaryOf, summaryRows, viewOf } from "./Ledger/Views.ts"
 
 export interface NewEntry {
@@ -82,6 +83,10 @@ export class Ledger extends Context.Service<
     Effect.gen(function* () {
       const sql = yield* PgClient.PgClient
 
+      const age = sql.literal(
+        "extract(epoch FROM clock_timestamp() - order_ledger.created_at)::double precision AS age_seconds"
+      )
+
       const enter = Effect.fn("Ledger.enter")(function* (entries: ReadonlyArray<NewEntry>) {
         const ids = uuids(entries.map(({ orderId }) => orderId))
         yield* sql`
@@ -120,14 +125,14 @@ export class Ledger extends Context.Service<
           FROM unnest(${ids}, ${texts(changes.map(({ status }) => status))}) AS input (order_id, status)
           WHERE order_ledger.order_id = input.order_id AND order_ledger.order_id = ANY(ARRAY(SELECT order_id FROM locked))
             AND may_become(order_ledger.status, input.status)
-          RETURNING order_ledger.order_id, new.version, old.status AS previous_status`)
+          RETURNING order_ledger.order_id, new.version, old.status AS previous_status, ${age}`)
         const byId = new Map(changes.map((one) => [one.orderId, one]))
-        yield* keep(
-          changed.flatMap(({ orderId, previousStatus, version }) => {
-            const one = byId.get(orderId)
-            return one === undefined ? [] : [{ ...one, version, previousStatus, at: null }]
-          })
-        )
+        const states = changed.flatMap(({ orderId, ...row }) => {
+          const one = byId.get(orderId)
+          return one === undefined ? [] : [{ ...one, ...row, at: null }]
+        })
+        yield* keep(states)
+        yield* sql.afterCommit(Counts.count(states))
         return changed
       })
 
@@ -162,13 +167,15 @@ export class Ledger extends Context.Service<
             FROM unnest(${ids}, ${texts(changes.map(({ status }) => status))}) WITH ORDINALITY AS input (order_id, status, place)
             GROUP BY order_id
           )
-          SELECT order_id, version, status, legal_path(status, statuses) AS path FROM order_ledger JOIN wanted USING (order_id)
+          SELECT order_id, version, status, legal_path(status, statuses) AS path, ${age}
+          FROM order_ledger JOIN wanted USING (order_id)
           WHERE order_id = ANY(${ids}) ORDER BY order_id FOR NO KEY UPDATE OF order_ledger`)
         const wishes = Map.groupBy(changes, ({ orderId }) => orderId)
-        const chains = standing.map(({ orderId, path, status, version }) => {
+        const chains = standing.map(({ ageSeconds, orderId, path, status, version }) => {
           const legal = path.flatMap((place) => wishes.get(orderId)?.slice(place - 1, place) ?? [])
           return legal.map((change, n) => ({
             ...change,
+            ageSeconds,
             version: version + n + 1,
             previousStatus: legal[n - 1]?.status ?? status
           }))
@@ -182,6 +189,7 @@ export class Ledger extends Context.Service<
             AS input (order_id, status, version)
           WHERE order_ledger.order_id = input.order_id AND order_ledger.order_id = ANY(${changed})`
         yield* keep(chains.flat())
+        yield* sql.afterCommit(Counts.count(chains.flat()))
         return last.map(({ orderId, version }) => ({ orderId, version }))
       })
 
@@ -241,10 +249,12 @@ const afterAll = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 const atRows = rowsOf(Schema.Struct({ orderId: OrderId, version: Schema.Int }))
 
-const changedRows = rowsOf(Schema.Struct({ orderId: OrderId, version: Schema.Int, previousStatus: LedgerStatus }))
+const StandingRow = Schema.Struct({ orderId: OrderId, version: Schema.Int, ageSeconds: Schema.Number })
+
+const changedRows = rowsOf(Schema.Struct({ ...StandingRow.fields, previousStatus: LedgerStatus }))
 
 const standingRows = rowsOf(
-  Schema.Struct({ orderId: OrderId, version: Schema.Int, status: LedgerStatus, path: Schema.Array(Schema.Int) })
+  Schema.Struct({ ...StandingRow.fields, status: LedgerStatus, path: Schema.Array(Schema.Int) })
 )
 
 /** A state on its way into the table; without a time it is of this moment. */

@@ -114,10 +114,10 @@ export class Prices extends Context.Service<
         return [...products.map(({ active, id, priceCents }) => ({ productId: id, priceCents, active })), ...kept]
       })
 
-      const lookUp = yield* Batched.make((requests: ReadonlyArray<ReadonlyArray<ProductId>>) =>
+      const lookUp = yield* Batched.make("look-up-prices", (requests: ReadonlyArray<ReadonlyArray<ProductId>>) =>
         Effect.map(known(Arr.dedupe(requests.flat())), (prices) => requests.map(() => prices))
       )
-      const lookUpThere = yield* Batched.make((requests: ReadonlyArray<ReadonlyArray<ProductId>>) =>
+      const lookUpThere = yield* Batched.make("ask-for-prices", (requests: ReadonlyArray<ReadonlyArray<ProductId>>) =>
         Effect.map(ask(Arr.dedupe(requests.flat())), (prices) => requests.map(() => prices))
       )
 

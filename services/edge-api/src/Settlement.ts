@@ -53,6 +53,7 @@ export class Settlement extends Context.Service<
 
       /** True for those that were in our epoch. What PostgreSQL will not store is left to the sweeper, and to its log. */
       const writeAnswer = yield* Batched.make(
+        "answer-checkouts",
         isolated<Decision, boolean, never>({
           run: (decisions) =>
             Effect.map(checkouts.answer(decisions), (changed) => {
@@ -66,6 +67,7 @@ export class Settlement extends Context.Service<
         })
       )
       const mark = yield* Batched.make(
+        "mark-checkouts",
         isolated<OpenOrder, boolean, never>({
           run: (orders) =>
             Effect.map(checkouts.mark(orders), (marked) => orders.map(({ orderId }) => marked.has(orderId))),

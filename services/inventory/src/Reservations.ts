@@ -28,7 +28,7 @@ import {
 import * as Outbox from "@ecommerce/outbox/Outbox"
 import { jsons, Long, longs, type Outcomes, rowsOf, texts, uuids } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
-import { Context, Effect, Layer, Result, Schema } from "effect"
+import { Context, Effect, Layer, Metric, Result, Schema } from "effect"
 
 import { allocate, demandOf } from "./Allocation.ts"
 import { type Change, StockLedger } from "./StockLedger.ts"
@@ -119,6 +119,9 @@ export class Reservations extends Context.Service<
         }
         if (refused.length > 0) {
           yield* markRefused(refused.map(({ order: { orderId }, refused: refusal }) => ({ orderId, refusal })))
+          yield* sql.afterCommit(
+            Effect.forEach(refused, ({ refused: [first] }) => Metric.update(failuresBecause(first?.reason ?? "unknown"), 1))
+          )
         }
         const traces = tracesOf(orders)
         yield* Outbox.append([
@@ -205,6 +208,12 @@ export class Reservations extends Context.Service<
 }
 
 const Refusal = Schema.NullOr(Schema.Array(RefusedItem))
+const failures = Metric.counter("inventory_reservation_failures_total", {
+  description: "Reservations that were refused, by the reason of their first line that could not be had.",
+  incremental: true
+})
+const failuresBecause = (reason: string) => Metric.withAttributes(failures, { reason })
+
 const State = Schema.Literals(["RESERVED", "REFUSED", "RELEASED"])
 
 const Claimed = Schema.Struct({

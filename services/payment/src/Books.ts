@@ -22,7 +22,7 @@ import type { SqlError } from "effect/sql"
 
 import { type Entry, missingEntries } from "./Books/Entries.ts"
 import { insertsOf } from "./Books/Inserts.ts"
-import { eventsOf } from "./Books/Telling.ts"
+import { countFailures, eventsOf } from "./Books/Telling.ts"
 import type { ProcessorRecord } from "./Processor.ts"
 
 /** `reversed`: the processor had never heard of it when it was cancelled, and will not authorize it any more. */
@@ -171,6 +171,7 @@ export class Books extends Context.Service<
         })
         if (marks.length > 0) yield* mark(marks)
         yield* Outbox.append(eventsOf(postings, traces))
+        yield* sql.afterCommit(countFailures(postings))
         const posted = Map.groupBy(postings, ({ payment }) => payment.authorizationId)
         return records.map(({ reference }) => posted.get(reference) ?? [])
       })

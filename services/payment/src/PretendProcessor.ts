@@ -115,6 +115,7 @@ const make = Effect.gen(function* () {
   const away = (reason: string) => new ProcessorUnavailable({ reason })
 
   const submit = yield* Batcher.make<Request, Result.Result<Done, ProcessorUnavailable>>({
+    name: "pretend-processor",
     workers: 2,
     linger: "2 millis",
     mostItems: 256,

@@ -1,12 +1,12 @@
 /**
  * One call of a step: whatever comes of it is an outcome.
  */
-import * as Traceparent from "@ecommerce/protocol/Traceparent"
-import { Duration, Effect, Option } from "effect"
+import { Duration, Effect } from "effect"
 
 import type * as Decide from "../Decide.ts"
 import type { Definition } from "../Saga.ts"
 import type { Held } from "../SagaStore/Rows.ts"
+import * as Telling from "./Telling.ts"
 
 /** The step that the saga is at, as a part of the saga's trace; and how long it took. What dies, or takes too long, may have happened. */
 export const callStep = <R>(
@@ -31,16 +31,12 @@ export const callStep = <R>(
         unavailable(defect instanceof Error ? defect.message : "It died.")
       )
     ),
-    Effect.withSpan(`${saga.definition} ${state.step}`, {
-      ...Option.match(Traceparent.spanOf(saga.traceparent), { onNone: () => ({}), onSome: (parent) => ({ parent }) }),
-      attributes: {
-        "saga.id": saga.id,
-        "saga.key": saga.key,
-        "saga.step": state.step,
-        "saga.attempt": state.attempts + 1
-      }
-    }),
-    Effect.timed
+    // For its span a failure, for the saga an outcome like any other.
+    Effect.flatMap((outcome) => (outcome._tag === "Done" ? Effect.succeed(outcome) : Effect.fail(outcome))),
+    Telling.inStep(saga, state),
+    Effect.catch((outcome) => Effect.succeed(outcome)),
+    Effect.timed,
+    Effect.tap(([took, { _tag }]) => Telling.tellDuration(saga, state, took, _tag))
   )
 }
 

@@ -1,8 +1,10 @@
 /**
- * What the others hear of what was posted.
+ * What the others hear of what was posted, and what is counted of it.
  */
 import * as Events from "@ecommerce/contracts/Payment/Events"
 import type { NewEvent } from "@ecommerce/outbox/Event"
+
+import { Effect, Metric } from "effect"
 
 import type { Posting } from "../Books.ts"
 
@@ -42,3 +44,21 @@ const eventOf = ({ entry, payment, version }: Posting, traces: Traces): NewEvent
       })
   }
 }
+
+const failures = Metric.counter("payment_failures_total", {
+  description: "Authorizations that were declined and captures that were refused by the processor, by reason.",
+  incremental: true
+})
+
+export const countFailures = (postings: ReadonlyArray<Posting>) =>
+  Effect.forEach(
+    postings,
+    ({ entry }) => {
+      if (entry.entry === "declined") return countFailure("authorize", entry.declineCode)
+      return entry.entry === "capture_refused" ? countFailure("capture", "capture_declined") : Effect.void
+    },
+    { discard: true }
+  )
+
+const countFailure = (operation: string, reason: string) =>
+  Metric.update(Metric.withAttributes(failures, { operation, reason }), 1)

@@ -1,0 +1,64 @@
+/**
+ * How the process itself is: memory, processor time, how late its event loop runs. Looked at when somebody reads the metrics.
+ */
+import { monitorEventLoopDelay } from "node:perf_hooks"
+
+import { Context, Effect, Layer, Metric } from "effect"
+
+const nanosInASecond = 1e9
+const microsInASecond = 1e6
+
+export const layer = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const context = yield* Effect.context<never>()
+    const delay = yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const histogram = monitorEventLoopDelay({ resolution: 20 })
+        histogram.enable()
+        return histogram
+      }),
+      (histogram) => Effect.sync(() => histogram.disable())
+    )
+
+    yield* gauge(context, "process_resident_memory_bytes", "Memory that the process occupies.", () => process.memoryUsage.rss())
+    yield* gauge(context, "nodejs_heap_used_bytes", "Memory that its objects take.", () => process.memoryUsage().heapUsed)
+    yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        Metric.registerUnsafe(cpu, context, {
+          get: () => ({ count: cpuSeconds(), incremental: true }),
+          update: () => {},
+          modify: () => {}
+        })
+      ),
+      (registration) => Effect.sync(registration.remove)
+    )
+    yield* gauge(context, "nodejs_eventloop_delay_p99_seconds", "How late its event loop ran, since somebody last looked.", () => {
+      const p99 = delay.percentile(99) / nanosInASecond
+      delay.reset()
+      return Number.isFinite(p99) ? p99 : 0
+    })
+  })
+)
+
+const cpu = Metric.counter("process_cpu_seconds_total", {
+  description: "Processor time that it has used.",
+  incremental: true
+})
+
+const cpuSeconds = () => {
+  const { system, user } = process.cpuUsage()
+  return (system + user) / microsInASecond
+}
+
+/** One whose value is found out whenever somebody looks. */
+export const gauge = (context: Context.Context<never>, name: string, description: string, look: () => number) =>
+  Effect.acquireRelease(
+    Effect.sync(() =>
+      Metric.registerUnsafe(Metric.gauge(name, { description }), context, {
+        get: () => ({ value: look() }),
+        update: () => {},
+        modify: () => {}
+      })
+    ),
+    (registration) => Effect.sync(registration.remove)
+  )
