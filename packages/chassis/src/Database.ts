@@ -6,10 +6,11 @@
 import { Announcements } from "@ecommerce/outbox/Announcements"
 import { CurrentTransaction, type Transaction } from "@ecommerce/outbox/Outbox"
 import { PgClient } from "@effect/sql-pg"
-import { Cause, Effect, Exit, Layer, Option, Predicate, type Redacted, Schema, String } from "effect"
+import { Cause, Effect, Exit, Layer, Option, Predicate, Redacted, Schema, String } from "effect"
 import { type SqlClient, SqlError } from "effect/sql"
 
 import * as Settings from "./Settings.ts"
+import { gauge } from "./Vitals.ts"
 
 /**
  * SQLSTATEs with which PostgreSQL ends or refuses a connection. The driver files them under "unknown":
@@ -54,17 +55,20 @@ const lostConnectionsAsErrors = <E>(cause: Cause.Cause<E>): Effect.Effect<never,
 }
 
 const harden =
-  (committed: (xid: bigint) => void) =>
+  (committed: (xid: bigint) => void, opened: (by: number) => void) =>
   (client: PgClient.PgClient): PgClient.PgClient => {
     const original = client.withTransaction
     const withTransaction: SqlClient.SqlClient["withTransaction"] = (effect) =>
       Effect.flatMap(CurrentTransaction, (outer) => {
         // One within another commits with that one.
         const transaction: Transaction = outer ?? { xid: undefined }
-        return Effect.provideService(effect, CurrentTransaction, transaction).pipe(
-          original,
+        return Effect.suspend(() => {
+          opened(1)
+          return original(Effect.provideService(effect, CurrentTransaction, transaction))
+        }).pipe(
           Effect.onExit((exit) =>
             Effect.sync(() => {
+              opened(-1)
               if (Exit.isSuccess(exit) && outer === undefined && transaction.xid !== undefined)
                 committed(transaction.xid)
             })
@@ -83,16 +87,36 @@ export interface Options {
   readonly committed?: (xid: bigint) => void
 }
 
+const poolSize = "How many connections this process may open."
+const poolUse = "Transactions that are open: each has a connection of the pool to itself."
+
 /** Names are snake_case in SQL and camelCase in code; this is the one place that turns them round. */
-export const make = ({ committed = () => {}, ...options }: Options) =>
-  PgClient.make({
+export const make = Effect.fnUntraced(function* ({ committed = () => {}, ...options }: Options) {
+  let open = 0
+  const opened = (by: number) => {
+    open += by
+  }
+  const context = yield* Effect.context<never>()
+  yield* gauge(context, "db_pool_connections_max", poolSize, () => options.maxConnections)
+  yield* gauge(context, "db_transactions_open", poolUse, () => open)
+  const client = yield* PgClient.make({
     ...options,
+    ...placeIn(options.url),
     transformQueryNames: String.camelToSnake,
     transformResultNames: String.snakeToCamel,
     transformJson: false,
     connectTimeout: "5 seconds",
     multiplex: true
-  }).pipe(Effect.map(harden(committed)))
+  })
+  return harden(committed, opened)(client)
+})
+
+/** For spans, which would name the defaults otherwise. */
+const placeIn = (url: Redacted.Redacted<string>) => {
+  const { hostname, pathname, port } = new URL(Redacted.value(url))
+  const database = decodeURIComponent(pathname.slice(1))
+  return { database, ...(hostname === "" ? {} : { host: hostname }), ...(port === "" ? {} : { port: Number(port) }) }
+}
 
 export const layerFrom = (options: Options) => PgClient.layerFrom(make(options))
 

@@ -41,6 +41,11 @@ const lagSeconds = Metric.gauge("feed_lag_seconds", {
   description: "The age of the oldest event that a consumer has not read."
 })
 
+const heldSeconds = Metric.gauge("feed_horizon_held_seconds", {
+  description:
+    "For how long the oldest transaction that writes has been open: what was committed behind it waits for it."
+})
+
 /** What there is to do in the background. */
 export const layerWorkers = Layer.unwrap(
   Effect.gen(function* () {
@@ -67,6 +72,8 @@ export const layerWorkers = Layer.unwrap(
       yield* Effect.forEach(lags, ({ consumer, seconds }) =>
         Metric.update(Metric.withAttributes(lagSeconds, { consumer }), seconds)
       )
+      const holder = yield* Effect.orElseSucceed(feed.holder, () => undefined)
+      yield* Metric.update(heldSeconds, yield* heldFor(holder))
       const late = lags.filter(({ seconds }) => seconds > alarmAfter)
       const now = yield* DateTime.now
       // The same again only now and then: somebody may be gone for good.
@@ -75,8 +82,6 @@ export const layerWorkers = Layer.unwrap(
       const isNews = names !== told.names || DateTime.isLessThan(DateTime.add(told.at, { minutes: 5 }), now)
       if (late.length === 0 || !isNews) return yield* Ref.update(lastTold, (before) => ({ ...before, names }))
       yield* Ref.set(lastTold, { names, at: now })
-      // The alarm is not to fail because nobody can be named.
-      const holder = yield* Effect.orElseSucceed(feed.holder, () => undefined)
       const behind = late.map(({ consumer, seconds }) => `${consumer} is ${Math.round(seconds)} s behind`).join(", ")
       yield* Effect.logWarning(`${behind}. ${blame(holder, late, now)}`)
     })
@@ -92,6 +97,13 @@ export const layerWorkers = Layer.unwrap(
     )
   })
 )
+
+const heldFor = (holder: Holder | undefined) =>
+  Effect.map(DateTime.now, (now) =>
+    holder === undefined || holder.since === null
+      ? 0
+      : Math.max(0, Duration.toSeconds(DateTime.distance(holder.since, now)))
+  )
 
 /** One that is there by chance, for a moment, is to blame for nothing. */
 const blame = (holder: Holder | undefined, late: ReadonlyArray<Lag>, now: DateTime.Utc) => {

@@ -8,8 +8,9 @@ import { ServerResponse } from "node:http"
 
 import { Overloaded } from "@ecommerce/protocol/GeneralProblems"
 import { contentType } from "@ecommerce/protocol/Problem"
+import { dropped } from "@ecommerce/telemetry/SpanTracer"
 import { NodeHttpServerRequest } from "@effect/platform-node"
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Effect, Layer, Metric, Schema } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 
 import * as Settings from "./Settings.ts"
@@ -78,4 +79,9 @@ const turnAway = (request: Request) =>
     const response = NodeHttpServerRequest.toServerResponse(request)
     if (response instanceof ServerResponse) response.writeHead(503, headers).end(refusal)
     return HttpServerResponse.empty({ status: 503 })
-  })
+  }).pipe(Effect.tap(Metric.update(turnedAway, 1)), Effect.tap(Effect.annotateCurrentSpan(dropped, true)))
+
+const turnedAway = Metric.counter("http_server_requests_turned_away_total", {
+  description: "Requests that were answered with 503 unread, because too many were being worked on.",
+  incremental: true
+})

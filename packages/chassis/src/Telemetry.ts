@@ -73,8 +73,7 @@ const logs = (service: string) =>
         ...(yield* exporterOf()),
         ...target.value,
         signal: "logs",
-        encode: (lines) =>
-          logs({ resourceLogs: [{ resource: from, scopeLogs: [{ scope, logRecords: [...lines] }] }] })
+        encode: (lines) => logs({ resourceLogs: [{ resource: from, scopeLogs: [{ scope, logRecords: [...lines] }] }] })
       })
       return Logger.layer([Logger.make((line) => record(Otlp.logOf(line)))], { mergeWithExisting: true })
     })
@@ -99,10 +98,15 @@ const metrics = (service: string) =>
 const layerClientThatGivesUp = (millis: number) =>
   Layer.effect(
     HttpClient.HttpClient,
-    Effect.map(HttpClient.HttpClient, HttpClient.transformResponse(Effect.timeoutOrElse({
-      duration: millis,
-      orElse: () => Effect.die(new Error("The export of metrics had no answer in time."))
-    })))
+    Effect.map(
+      HttpClient.HttpClient,
+      HttpClient.transformResponse(
+        Effect.timeoutOrElse({
+          duration: millis,
+          orElse: () => Effect.die(new Error("The export of metrics had no answer in time."))
+        })
+      )
+    )
   )
 
 const serialization = Layer.unwrap(

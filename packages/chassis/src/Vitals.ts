@@ -3,7 +3,7 @@
  */
 import { monitorEventLoopDelay } from "node:perf_hooks"
 
-import { Context, Effect, Layer, Metric } from "effect"
+import { type Context, Effect, Layer, Metric } from "effect"
 
 const nanosInASecond = 1e9
 const microsInASecond = 1e6
@@ -20,8 +20,15 @@ export const layer = Layer.effectDiscard(
       (histogram) => Effect.sync(() => histogram.disable())
     )
 
-    yield* gauge(context, "process_resident_memory_bytes", "Memory that the process occupies.", () => process.memoryUsage.rss())
-    yield* gauge(context, "nodejs_heap_used_bytes", "Memory that its objects take.", () => process.memoryUsage().heapUsed)
+    yield* gauge(context, "process_resident_memory_bytes", "Memory that the process occupies.", () =>
+      process.memoryUsage.rss()
+    )
+    yield* gauge(
+      context,
+      "nodejs_heap_used_bytes",
+      "Memory that its objects take.",
+      () => process.memoryUsage().heapUsed
+    )
     yield* Effect.acquireRelease(
       Effect.sync(() =>
         Metric.registerUnsafe(cpu, context, {
@@ -32,11 +39,16 @@ export const layer = Layer.effectDiscard(
       ),
       (registration) => Effect.sync(registration.remove)
     )
-    yield* gauge(context, "nodejs_eventloop_delay_p99_seconds", "How late its event loop ran, since somebody last looked.", () => {
-      const p99 = delay.percentile(99) / nanosInASecond
-      delay.reset()
-      return Number.isFinite(p99) ? p99 : 0
-    })
+    yield* gauge(
+      context,
+      "nodejs_eventloop_delay_p99_seconds",
+      "How late its event loop ran, since somebody last looked.",
+      () => {
+        const p99 = delay.percentile(99) / nanosInASecond
+        delay.reset()
+        return Number.isFinite(p99) ? p99 : 0
+      }
+    )
   })
 )
 
@@ -46,8 +58,8 @@ const cpu = Metric.counter("process_cpu_seconds_total", {
 })
 
 const cpuSeconds = () => {
-  const { system, user } = process.cpuUsage()
-  return (system + user) / microsInASecond
+  const used = process.cpuUsage()
+  return (used.system + used.user) / microsInASecond
 }
 
 /** One whose value is found out whenever somebody looks. */

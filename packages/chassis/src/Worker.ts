@@ -41,7 +41,10 @@ export const layer = <E, R>(name: string, round: Effect.Effect<void, E, R>, opti
 
       // A fiber of its own for each round: whatever ends it, even an interruption from within, the loop goes on.
       const finishRound = Effect.gen(function* () {
-        const exit = yield* Effect.flatMap(Effect.forkChild(Effect.timeout(Trace.untold(round), roundTimeout)), Fiber.await)
+        const exit = yield* Effect.flatMap(
+          Effect.forkChild(Effect.timeout(Trace.untold(round), roundTimeout)),
+          Fiber.await
+        )
         if (Exit.isFailure(exit)) return yield* Effect.fail(exit.cause)
         yield* Ref.set(lastRound, yield* Clock.currentTimeMillis)
       })

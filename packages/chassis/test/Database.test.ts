@@ -148,7 +148,7 @@ describe("when PostgreSQL restarts", () => {
         const before = yield* Ref.get(rounds)
         yield* Ref.get(rounds).pipe(
           Effect.repeat({ until: (now) => now >= before + 5, schedule: Schedule.spaced("20 millis") }),
-          Effect.timeout("30 seconds")
+          Effect.timeout("90 seconds")
         )
       })
 

@@ -194,7 +194,10 @@ layer(TestService.layer(definition, settings).pipe(Layer.provideMerge(TestDataba
     Effect.gen(function* () {
       const answer = yield* answerTo(HttpClientRequest.get(path))
       assert.strictEqual(answer.status, 500)
+      const traceId = answer.headers["trace-id"]
+      assert.match(traceId ?? "", /^[0-9a-f]{32}$/u)
       assert.deepStrictEqual(yield* problemIn(answer), {
+        trace_id: traceId,
         error: "internal_error",
         status: 500,
         title: "Something went wrong on our side.",

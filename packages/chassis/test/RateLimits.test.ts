@@ -184,7 +184,8 @@ layer(service({ RATE_LIMIT: "5" }), realTime)("a service that is asked too much"
         type: "urn:problem:too_many_requests",
         title: "More requests came from you than one client may send.",
         status: 429,
-        error: "too_many_requests"
+        error: "too_many_requests",
+        trace_id: refused.headers["trace-id"] ?? ""
       })
       assert.deepStrictEqual(left(refused), ["5", "0"])
       const seconds = Number(refused.headers["retry-after"])

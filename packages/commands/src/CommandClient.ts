@@ -8,7 +8,7 @@
 import * as Traceparent from "@ecommerce/protocol/Traceparent"
 import * as Batcher from "@ecommerce/sets/Batcher"
 import * as Trace from "@ecommerce/telemetry/Trace"
-import { Duration, Effect, type Redacted, Result, Schema } from "effect"
+import { Duration, Effect, Metric, type Redacted, Result, Schema } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 
 import { BadItem, type Command, type General, Unavailable } from "./Command.ts"
@@ -64,6 +64,18 @@ export const to = (server: Server) =>
       return outcomes.map(understood)
     })
 
+    const { hostname, port } = new URL(server.url)
+    const where = { "rpc.method": command.name, "server.address": hostname, "server.port": Number(port) }
+    const requests = Metric.withAttributes(duration, { command: command.name, server: `${hostname}:${port}` })
+
+    const timed = <A, E>(sent: Effect.Effect<A, E>) =>
+      Effect.flatMap(Effect.timed(Effect.exit(sent)), ([took, exit]) =>
+        Effect.andThen(
+          Metric.update(Metric.withAttributes(requests, { outcome: exit._tag }), Duration.toSeconds(took)),
+          exit
+        )
+      )
+
     const ask = yield* Batcher.make<string, Outcome>({
       name: command.name,
       workers: 2,
@@ -72,7 +84,7 @@ export const to = (server: Server) =>
       mostBytes: Wire.mostBytes,
       bytesOf: (item) => Buffer.byteLength(item),
       run: (items) =>
-        send(items).pipe(
+        timed(send(items)).pipe(
           Effect.timeoutOrElse({
             duration: timeout,
             orElse: () => Effect.fail(`There was no answer within ${Duration.format(timeout)}.`)
@@ -98,14 +110,22 @@ export const to = (server: Server) =>
       return yield* Effect.fromResult(yield* ask(item))
     })
 
-    const { hostname, port } = new URL(server.url)
-    const where = { "rpc.method": command.name, "server.address": hostname, "server.port": Number(port) }
     return (payload: Payload) =>
-      Effect.withSpan(call(payload), command.name, {
-        kind: "client",
-        attributes: { ...where, ...Trace.idsIn(payload) }
-      })
+      Effect.flatMap(Trace.here, (caller) =>
+        caller === undefined
+          ? call(payload)
+          : Effect.withSpan(call(payload), command.name, {
+              kind: "client",
+              attributes: { ...where, ...Trace.idsIn(payload) }
+            })
+      )
   })
+
+const duration = Metric.histogram("http_client_request_duration_seconds", {
+  description: "How long batches of commands took that were asked of another service, by command, server and outcome.",
+  boundaries: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  attributes: { unit: "s" }
+})
 
 const reasons: Readonly<Record<Batcher.Loss, string>> = {
   closed: "The client was closed.",

@@ -16,8 +16,8 @@ import { Array as Arr, Cause, Clock, Effect, Option, type Redacted, Ref, Result,
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { SqlError } from "effect/sql"
 
-import { isOneHistory } from "./Cursor.ts"
 import { inTheirTraces, tellDeadLetters } from "./ConsumerTelling.ts"
+import { isOneHistory } from "./Cursor.ts"
 import type { Reading } from "./Event.ts"
 import { CloudEvent, completeHeader, cursorHeader, toldIn } from "./FeedEndpoint.ts"
 import * as FeedPlace from "./FeedPlace.ts"
@@ -101,11 +101,8 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
       const response = yield* client.execute(request)
       if (response.status === 200) {
         const events = yield* Effect.flatMap(response.json, decodeBatch)
-        return {
-          events,
-          isComplete: response.headers[completeHeader] === "true",
-          behind: response.headers[cursorHeader]
-        }
+        const { [completeHeader]: complete, [cursorHeader]: behind } = response.headers
+        return { events, isComplete: complete === "true", behind }
       }
       // Until its answer is read, a connection serves no other request.
       yield* Effect.ignore(response.arrayBuffer)

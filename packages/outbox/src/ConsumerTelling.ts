@@ -39,7 +39,10 @@ export const inTheirTraces =
         ...Trace.idsIn(data)
       }
     }))
-    return Trace.together(`${consumer} batch`, parents)(Trace.eachOf("consumer", items)(use)).pipe(
+    return Trace.together(
+      `${consumer} batch`,
+      parents
+    )(Trace.eachOf("consumer", items)(use)).pipe(
       Effect.tap(Metric.update(Metric.withAttributes(batchSize, { consumer }), events.length))
     )
   }

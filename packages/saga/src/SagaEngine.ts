@@ -221,9 +221,15 @@ export class SagaEngine extends Context.Service<
           heldUntil = began + BigInt(Math.floor(Duration.toMillis(lease))) * 1_000_000n
         })
 
+        const takeAll: Sql<number> = Effect.flatMap(store.takeFromTheDead, (some) =>
+          some === 0 ? Effect.succeed(0) : Effect.map(takeAll, (others) => some + others)
+        )
+
         const takeoverRound = Effect.gen(function* () {
-          const taken = yield* Effect.repeat(store.takeFromTheDead, { while: (count) => count > 0 })
-          if (taken > 0) yield* wanted.open
+          const taken = yield* takeAll
+          if (taken === 0) return
+          yield* Telling.reportTakeover(taken)
+          yield* wanted.open
         })
 
         const start = (sagas: ReadonlyArray<NewSaga>) => Effect.asVoid(store.start(sagas.map(openingOf)))

@@ -15,7 +15,7 @@ const kinds: Readonly<Record<Tracer.SpanKind, number>> = { internal: 1, server: 
 
 export const spanOf = (span: EndedSpan): OtlpSpan => {
   const { status } = span
-  const attributes = OtlpResource.entriesToAttributes(span.attributes)
+  const attributes = OtlpResource.entriesToAttributes(attributesOf(span))
   const end = status._tag === "Ended" ? status.endTime : status.startTime
   const failure = status._tag === "Ended" && isFailure(status.exit) ? errorIn(status.exit.cause) : undefined
   if (status._tag === "Ended" && status.exit._tag === "Failure" && failure === undefined) {
@@ -55,10 +55,30 @@ export const spanOf = (span: EndedSpan): OtlpSpan => {
   }
 }
 
-/** A request is known by what was asked, not by for whom. */
+/** A request is known by what was asked, not by for whom; a statement by what it does to which table. */
 const nameOf = ({ attributes, kind, name }: EndedSpan) => {
   const route = attributes.get("http.route")
-  return kind === "server" && route !== undefined ? `${name} ${String(route)}` : name
+  if (kind === "server" && route !== undefined) return `${name} ${String(route)}`
+  const statement = attributes.get("db.query.text")
+  return Predicate.isString(statement) ? summaryOf(statement) : name
+}
+
+/** Statements hold no values: these are sent beside them. */
+const attributesOf = ({ attributes }: EndedSpan): Iterable<[string, unknown]> => {
+  const statement = attributes.get("db.query.text")
+  if (!Predicate.isString(statement)) return attributes
+  return [
+    ...[...attributes].filter(([key]) => key !== "effect.sql.method"),
+    ["db.query.summary", summaryOf(statement)],
+    ["db.query.text", statement.replaceAll(/\s+/gu, " ").trim()]
+  ]
+}
+
+const summaryOf = (statement: string) => {
+  const [, change, changed] = /\b(INSERT INTO|UPDATE|DELETE FROM)\s+(?!SKIP|OF\b)([a-z_.]+)/u.exec(statement) ?? []
+  if (change !== undefined) return `${change.split(" ")[0]} ${changed}`
+  const [, read] = /\bFROM\s+([a-z_.]+)/u.exec(statement) ?? []
+  return read === undefined ? (/^\s*(\w+)/u.exec(statement)?.[1] ?? "SQL") : `SELECT ${read}`
 }
 
 interface Failure {
@@ -104,7 +124,14 @@ const framesOf = ({ stack = "" }: Error) =>
     .filter((line) => line.trimStart().startsWith("at "))
     .join("\n")
 
-const severities: Readonly<Record<string, NonNullable<LogRecord["severityNumber"]>>> = { Trace: 1, Debug: 5, Info: 9, Warn: 13, Error: 17, Fatal: 21 }
+const severities: Readonly<Record<string, NonNullable<LogRecord["severityNumber"]>>> = {
+  Trace: 1,
+  Debug: 5,
+  Info: 9,
+  Warn: 13,
+  Error: 17,
+  Fatal: 21
+}
 
 export const logOf = ({ cause, date, fiber, logLevel, message }: Logger.Options<unknown>): LogRecord => {
   const at = `${date.getTime()}000000`
@@ -117,10 +144,12 @@ export const logOf = ({ cause, date, fiber, logLevel, message }: Logger.Options<
     severityNumber: severities[logLevel] ?? 0,
     severityText: logLevel,
     body: { stringValue: scrub(textOf(message)) },
-    attributes: OtlpResource.entriesToAttributes([
-      ...Object.entries(annotations),
-      ...(failed ? ([["exception.stacktrace", scrub(Cause.pretty(cause))]] as const) : [])
-    ].map(([key, value]) => [key, value])),
+    attributes: OtlpResource.entriesToAttributes(
+      [
+        ...Object.entries(annotations),
+        ...(failed ? ([["exception.stacktrace", scrub(Cause.pretty(cause))]] as const) : [])
+      ].map(([key, value]) => [key, value])
+    ),
     droppedAttributesCount: 0,
     ...(span === undefined ? {} : { traceId: span.traceId, spanId: span.spanId, flags: span.sampled ? 1 : 0 })
   }

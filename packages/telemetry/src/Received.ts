@@ -25,7 +25,9 @@ const OtlpSpan = Schema.Struct({
   endTimeUnixNano: Schema.String,
   attributes: Attributes,
   events: Schema.optionalKey(Schema.Array(Schema.Struct({ name: Schema.String, attributes: Attributes }))),
-  status: Schema.optionalKey(Schema.Struct({ code: Schema.optionalKey(Schema.Number), message: Schema.optionalKey(Schema.String) })),
+  status: Schema.optionalKey(
+    Schema.Struct({ code: Schema.optionalKey(Schema.Number), message: Schema.optionalKey(Schema.String) })
+  ),
   links: Schema.optionalKey(Schema.Array(Schema.Struct({ traceId: Schema.String, spanId: Schema.String })))
 })
 

@@ -11,5 +11,8 @@ const patterns: ReadonlyArray<readonly [RegExp, string]> = [
   [/(postgres(?:ql)?:\/\/[^:/@\s]+):[^@\s]+@/gu, "$1:(password)@"]
 ]
 
-export const scrub = (text: string): string =>
-  patterns.reduce((before, [pattern, instead]) => before.replace(pattern, instead), text)
+export const scrub = (text: string): string => {
+  let scrubbed = text
+  for (const [pattern, instead] of patterns) scrubbed = scrubbed.replaceAll(pattern, instead)
+  return scrubbed
+}

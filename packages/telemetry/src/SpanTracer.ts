@@ -32,6 +32,8 @@ export const make = ({ mostHeld, record, sampler }: Options): Tracer.Tracer => {
     const parent = Option.getOrUndefined(options.parent)
     if (parent?._tag === "Span") return options.sampled && parent.sampled
     if (parent !== undefined) return sampler.child(parent.sampled, traceId)
+    // A statement that belongs to nothing: of a loop that looks for work, or of a start.
+    if (options.kind === "client") return false
     // Of a batch whoever begins it knows whether one of its items is recorded.
     return options.sampled && (options.links.length > 0 || sampler.root(traceId))
   }

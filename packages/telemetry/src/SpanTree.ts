@@ -21,12 +21,5 @@ export const make = (spans: ReadonlyArray<Span>): ReadonlyArray<Node> => {
 }
 
 /** One line a span, indented by its depth. */
-export const lines = (
-  nodes: ReadonlyArray<Node>,
-  lineOf: (span: Span) => string,
-  depth = 0
-): ReadonlyArray<string> =>
-  nodes.flatMap(({ children, span }) => [
-    `${"  ".repeat(depth)}${lineOf(span)}`,
-    ...lines(children, lineOf, depth + 1)
-  ])
+export const lines = (nodes: ReadonlyArray<Node>, lineOf: (span: Span) => string, depth = 0): ReadonlyArray<string> =>
+  nodes.flatMap(({ children, span }) => [`${"  ".repeat(depth)}${lineOf(span)}`, ...lines(children, lineOf, depth + 1)])

@@ -114,6 +114,18 @@ export const about = (attributes: Attributes): Effect.Effect<void> =>
     }
   })
 
+/** Work of others that this concerns: the two traces name each other, theirs by a span of its own. */
+export const concerning = (name: string, others: ReadonlyArray<Tracer.AnySpan>, attributes: Attributes = {}) =>
+  Effect.flatMap(Effect.all([isOff, here]), ([off, own]) => {
+    if (off || own?._tag !== "Span") return Effect.void
+    own.addLinks(others.map(linkTo))
+    return Effect.forEach(
+      others,
+      (parent) => Effect.withSpan(Effect.void, name, { parent, links: [linkTo(own)], attributes }),
+      { discard: true }
+    )
+  })
+
 /** The ids that a command, an event or a saga's input names, as spans and log lines name them. */
 export const idsIn = (data: unknown): Readonly<Record<string, string>> =>
   Predicate.isObject(data)

@@ -1,11 +1,12 @@
 /**
  * Takes what services export, as a collector would, and reads it for tests.
  */
+import { createServer } from "node:http"
+
 import * as Received from "@ecommerce/telemetry/Received"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Context, Effect, Layer, Schedule, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { createServer } from "node:http"
 
 export class OtlpReceiver extends Context.Service<
   OtlpReceiver,
@@ -44,9 +45,21 @@ export class OtlpReceiver extends Context.Service<
 
       const routes = HttpRouter.use((router) =>
         Effect.all([
-          router.add("POST", "/v1/traces", take(Received.Traces, (read) => spans.push(...Received.spansIn(read)))),
-          router.add("POST", "/v1/logs", take(Received.Logs, (read) => lines.push(...Received.linesIn(read)))),
-          router.add("POST", "/v1/metrics", take(Schema.Unknown, () => {}))
+          router.add(
+            "POST",
+            "/v1/traces",
+            take(Received.Traces, (read) => spans.push(...Received.spansIn(read)))
+          ),
+          router.add(
+            "POST",
+            "/v1/logs",
+            take(Received.Logs, (read) => lines.push(...Received.linesIn(read)))
+          ),
+          router.add(
+            "POST",
+            "/v1/metrics",
+            take(Schema.Unknown, () => {})
+          )
         ])
       )
       const context = yield* Layer.build(
@@ -83,7 +96,9 @@ export const settled = (traceId: string) =>
     const { spans } = yield* OtlpReceiver
     const count = Effect.map(spans, (all) => all.filter((span) => span.traceId === traceId).length)
     yield* count.pipe(
-      Effect.flatMap((before) => Effect.map(Effect.delay(count, "700 millis"), (after) => after > 0 && after === before)),
+      Effect.flatMap((before) =>
+        Effect.map(Effect.delay(count, "700 millis"), (after) => after > 0 && after === before)
+      ),
       Effect.repeat({ until: (isQuiet) => isQuiet, schedule: Schedule.spaced("50 millis") }),
       Effect.timeout("60 seconds")
     )

@@ -10,6 +10,7 @@ import { OrderId } from "@ecommerce/contracts/Ids"
 import * as Outbox from "@ecommerce/outbox/Outbox"
 import * as Traceparent from "@ecommerce/protocol/Traceparent"
 import { type Outcomes, rowsOf, uuids } from "@ecommerce/sets/Sets"
+import * as Trace from "@ecommerce/telemetry/Trace"
 import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, Option, Result, Schema } from "effect"
 
@@ -26,6 +27,12 @@ export class Cancellations extends Context.Service<
     Effect.gen(function* () {
       const sql = yield* PgClient.PgClient
       const inTransaction = Database.inTransaction(sql)
+
+      const tracesOf = (orderIds: ReadonlyArray<OrderId>) =>
+        Effect.map(
+          traceRows(sql`SELECT order_id, traceparent FROM checkouts WHERE order_id = ANY(${uuids(orderIds)})`),
+          (rows) => rows.map(({ orderId, traceparent }) => [orderId, traceparent] as const)
+        )
 
       const request = Effect.fn("Cancellations.request")(function* (orderIds: ReadonlyArray<OrderId>) {
         // Looked at before anything is locked. Readers of the feed hear first of what has the lower transaction number, and this
@@ -44,6 +51,12 @@ export class Cancellations extends Context.Service<
           ON CONFLICT (order_id) DO NOTHING RETURNING order_id`)
         const isNew = new Set(asked.map(({ orderId }) => orderId))
         const traceparent = Option.getOrNull(yield* Traceparent.current)
+        for (const [orderId, trace] of yield* tracesOf([...isNew])) {
+          yield* Trace.about({ "order.id": orderId })
+          yield* Trace.concerning("cancel requested", Option.toArray(Traceparent.spanOf(trace)), {
+            "order.id": orderId
+          })
+        }
         yield* Outbox.append(
           wanted
             .filter(({ orderId }) => isNew.has(orderId))
@@ -78,4 +91,5 @@ const messageOf = (status: LedgerStatus) => {
 const StatusRow = Schema.Struct({ orderId: OrderId, status: LedgerStatus })
 const statusRows = rowsOf(StatusRow)
 const orderRows = rowsOf(Schema.Struct({ ...StatusRow.fields, version: Schema.Int }))
+const traceRows = rowsOf(Schema.Struct({ orderId: OrderId, traceparent: Schema.NullOr(Schema.String) }))
 const idRows = rowsOf(Schema.Struct({ orderId: OrderId }))

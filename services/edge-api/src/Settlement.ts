@@ -78,8 +78,10 @@ export class Settlement extends Context.Service<
       )
 
       const write = (decision: Decision) =>
-        Effect.map(writeAnswer(decision), (isOurs): Settled | Unsettled =>
-          isOurs ? { status: decision.status, body: decision.body } : "lost"
+        Effect.flatMap(writeAnswer(decision), (isOurs): Effect.Effect<Settled | Unsettled> =>
+          isOurs
+            ? Effect.as(report(decision), { status: decision.status, body: decision.body })
+            : Effect.succeed("lost")
         )
 
       /** The same order again and again, as long as nobody knows what became of the last time. */
@@ -123,6 +125,11 @@ export class Settlement extends Context.Service<
   )
 }
 
+const report = ({ failure, order: { orderId } }: Decision) =>
+  Effect.logInfo(`order ${orderId}: ${failure === null ? "authorized" : `not authorized, ${failure.code}`}`).pipe(
+    Effect.annotateLogs({ "order.id": orderId })
+  )
+
 const authorizeWithin = Settings.duration(
   "AUTHORIZE_WITHIN",
   "6 seconds",
@@ -136,7 +143,7 @@ const isUnavailable = Schema.is(Unavailable)
 /** Never seen, and a bug on one of the two sides: somebody has to look, and the customer may try again meanwhile. */
 const misunderstood = ({ orderId }: OpenOrder, bug: unknown) =>
   Effect.as(
-    Effect.logError("Payment did not accept how it was asked", bug).pipe(Effect.annotateLogs({ orderId })),
+    Effect.logError("Payment did not accept how it was asked", bug).pipe(Effect.annotateLogs({ "order.id": orderId })),
     "unreachable" as const
   )
 

@@ -120,7 +120,9 @@ export class Reservations extends Context.Service<
         if (refused.length > 0) {
           yield* markRefused(refused.map(({ order: { orderId }, refused: refusal }) => ({ orderId, refusal })))
           yield* sql.afterCommit(
-            Effect.forEach(refused, ({ refused: [first] }) => Metric.update(failuresBecause(first?.reason ?? "unknown"), 1))
+            Effect.forEach(refused, ({ refused: [first] }) =>
+              Metric.update(failuresBecause(first?.reason ?? "unknown"), 1)
+            )
           )
         }
         const traces = tracesOf(orders)

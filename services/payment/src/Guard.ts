@@ -28,11 +28,14 @@ const openFor = Settings.duration(
   "How long nobody waits before one call tries again."
 )
 
-const calls = Metric.counter("payment_processor_calls", { incremental: true, description: "Calls of the processor." })
+const calls = Metric.counter("payment_processor_calls_total", {
+  incremental: true,
+  description: "Calls of the processor."
+})
 const breakerState = Metric.gauge("payment_processor_breaker_open", {
   description: "1 while the circuit breaker is open or probing, 0 while it is closed."
 })
-const breakerChanges = Metric.counter("payment_processor_breaker_transitions", {
+const breakerChanges = Metric.counter("payment_processor_breaker_transitions_total", {
   incremental: true,
   description: "How often the circuit breaker opened, probed and closed."
 })

@@ -56,7 +56,10 @@ const decodePairs = (text: string) =>
     )
   )
 
-export const headers = pairs("OTEL_EXPORTER_OTLP_HEADERS", "Headers of every export, such as a key of whoever takes it.")
+export const headers = pairs(
+  "OTEL_EXPORTER_OTLP_HEADERS",
+  "Headers of every export, such as a key of whoever takes it."
+)
 
 export const resourceAttributes = pairs(
   "OTEL_RESOURCE_ATTRIBUTES",
@@ -111,8 +114,7 @@ export const samplerRatio = Settings.setting({
   about: "The ratio of the samplers that have one.",
   expected: "a number from 0 to 1",
   fallback: "1",
-  config: (key) =>
-    Config.schema(Schema.NumberFromString.check(Schema.isBetween({ minimum: 0, maximum: 1 })), key)
+  config: (key) => Config.schema(Schema.NumberFromString.check(Schema.isBetween({ minimum: 0, maximum: 1 })), key)
 })
 
 export const heldSpans = Settings.setting({
@@ -121,8 +123,7 @@ export const heldSpans = Settings.setting({
     "How many spans of traces that the sampler left out are held for a while, so that an order that fails is told whole all the same; 0 for none.",
   expected: "a whole number",
   fallback: "20000",
-  config: (key) =>
-    Config.schema(Schema.NumberFromString.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(0)), key)
+  config: (key) => Config.schema(Schema.NumberFromString.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(0)), key)
 })
 
 export type Signal = "traces" | "logs" | "metrics"

@@ -95,6 +95,19 @@ export const report = (saga: Held, { next, news, state }: Decide.Decision) =>
       }
     }
     if (next._tag === "Wait") {
-      yield* Effect.logInfo(`${name}: ${state.step} again in ${Math.round(next.millis)} ms, attempt ${state.attempts + 1}`)
+      yield* Effect.logInfo(
+        `${name}: ${state.step} again in ${Math.round(next.millis)} ms, attempt ${state.attempts + 1}`
+      )
     }
   }).pipe(Effect.annotateLogs({ ...Trace.idsIn(saga.input), "saga.id": saga.id }))
+
+const takenOver = Metric.counter("saga_takeovers_total", {
+  description: "Sagas that were taken from engines that had not said for too long that they live.",
+  incremental: true
+})
+
+export const reportTakeover = (count: number) =>
+  Effect.andThen(
+    Metric.update(takenOver, count),
+    Effect.logInfo(`${count} sagas of an engine that does not answer are free for others`)
+  )

@@ -13,6 +13,7 @@ import * as Tree from "./Tree.ts"
  * Tests may look up as well: the workshop is made for them.
  */
 const floors: ReadonlyArray<ReadonlyArray<string>> = [
+  ["packages/telemetry"],
   ["packages/protocol", "packages/sets"],
   ["packages/commands", "packages/outbox", "packages/saga"],
   ["packages/contracts", "packages/chassis"],

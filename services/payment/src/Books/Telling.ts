@@ -3,7 +3,6 @@
  */
 import * as Events from "@ecommerce/contracts/Payment/Events"
 import type { NewEvent } from "@ecommerce/outbox/Event"
-
 import { Effect, Metric } from "effect"
 
 import type { Posting } from "../Books.ts"
