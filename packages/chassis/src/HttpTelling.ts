@@ -43,6 +43,12 @@ export const middleware = (
                 http_route: Option.match(route, { onNone: () => "none", onSome: ({ route: { path } }) => path }),
                 http_response_status_code: String(response.status)
               }
+              // The library says this only of spans that are recorded; one that is held may be, later.
+              if (span?._tag === "Span" && !span.sampled && Option.isSome(route)) {
+                span.attribute("http.route", attributes.http_route)
+                span.attribute("http.request.method", request.method)
+                span.attribute("http.response.status_code", response.status)
+              }
               Metric.withAttributes(duration, attributes).updateUnsafe(Duration.toSeconds(took), after.context)
               return Effect.succeed(span === undefined ? response : withTrace(response, span.traceId))
             })
