@@ -1,5 +1,5 @@
 import * as Sampler from "@ecommerce/telemetry/Sampler"
-import fc from "fast-check"
+import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
 
 const hex = (length: number) =>
