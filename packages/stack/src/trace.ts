@@ -6,8 +6,6 @@ import { StartupError } from "@ecommerce/chassis/StartupError"
 import { edge, EdgeApi } from "@ecommerce/contracts/Edge"
 import type { LedgerOrder } from "@ecommerce/contracts/Edge/Ledger"
 import { OrderId } from "@ecommerce/contracts/Ids"
-import type { Span } from "@ecommerce/telemetry/Received"
-import * as SpanTree from "@ecommerce/telemetry/SpanTree"
 import { NodeHttpClient } from "@effect/platform-node"
 import { Console, DateTime, Duration, Effect, Path, Predicate, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
@@ -20,6 +18,7 @@ import { connect, storyOf } from "./SagaStory.ts"
 import * as Settings from "./Settings.ts"
 import * as SpanKeeper from "./SpanKeeper.ts"
 import * as Stack from "./Stack.ts"
+import { timelineOf } from "./Timeline.ts"
 import * as Welcome from "./Welcome.ts"
 
 const flags = {
@@ -44,42 +43,6 @@ const statesOf = ({ created_at, states }: LedgerOrder) =>
 
 const millisBetween = (from: DateTime.Utc, to: DateTime.Utc) =>
   Math.round(Duration.toMillis(DateTime.distance(from, to)))
-
-const isStep = ({ attributes, kind, name }: Span) =>
-  kind === "consumer" ||
-  (kind === "server" && attributes["db.system.name"] === undefined) ||
-  attributes["rpc.method"] !== undefined ||
-  attributes["saga.id"] !== undefined ||
-  name === "cancel requested"
-
-const visible = (nodes: ReadonlyArray<SpanTree.Node>): ReadonlyArray<SpanTree.Node> =>
-  nodes.flatMap(({ children, span }) => (isStep(span) ? [{ span, children: visible(children) }] : visible(children)))
-
-const nanosInAMilli = 1_000_000n
-
-/** A line a span: when it began, how long it took, whose it is, and below what. */
-const timelineOf = (spans: ReadonlyArray<Span>, all: boolean) => {
-  const nodes = SpanTree.make(spans)
-  const began = spans.map(({ startNanos }) => startNanos).toSorted((a, b) => Number(a - b))[0] ?? 0n
-  const millis = (nanos: bigint) => String(nanos / nanosInAMilli).padStart(6)
-  const lineOf = (span: Span) => {
-    const again = Number(span.attributes["saga.attempt"] ?? 1)
-    return [
-      `${span.kind === "consumer" ? "hears " : ""}${span.name}`,
-      span.attributes["saga.direction"] === "undo" ? "(undo)" : "",
-      again > 1 ? `(attempt ${again})` : "",
-      span.error === undefined ? "" : `✗ ${span.attributes["error.type"] ?? "failed"}: ${span.error}`
-    ]
-      .filter((part) => part !== "")
-      .join(" ")
-  }
-  const rows = SpanTree.rows(all ? nodes : visible(nodes))
-  const width = Math.max(...rows.map(({ span }) => span.service.length))
-  return rows.map(
-    ({ depth, span }) =>
-      `  +${millis(span.startNanos - began)} ms ${millis(span.endNanos - span.startNanos)} ms  ${span.service.padEnd(width)}  ${"  ".repeat(depth)}${lineOf(span)}`
-  )
-}
 
 const spansOf = Effect.fnUntraced(function* (orderId: string, all: boolean) {
   const path = yield* Path.Path
