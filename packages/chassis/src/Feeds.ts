@@ -38,12 +38,14 @@ export const layer = (source: string) =>
   )
 
 const lagSeconds = Metric.gauge("feed_lag_seconds", {
-  description: "The age of the oldest event that a consumer has not read."
+  description: "The age of the oldest event that a consumer has not read.",
+  attributes: { unit: "s" }
 })
 
 const heldSeconds = Metric.gauge("feed_horizon_held_seconds", {
   description:
-    "For how long the oldest transaction that writes has been open: what was committed behind it waits for it."
+    "For how long the oldest transaction that writes has been open: what was committed behind it waits for it.",
+  attributes: { unit: "s" }
 })
 
 /** What there is to do in the background. */
