@@ -67,6 +67,7 @@ export const layerWorkers = Layer.unwrap(
       )
     })
 
+    const measured = yield* Ref.make<ReadonlyArray<string>>([])
     const lastTold = yield* Ref.make({ names: "", at: yield* DateTime.now })
 
     const look = Effect.gen(function* () {
@@ -74,6 +75,10 @@ export const layerWorkers = Layer.unwrap(
       yield* Effect.forEach(lags, ({ consumer, seconds }) =>
         Metric.update(Metric.withAttributes(lagSeconds, { consumer }), seconds)
       )
+      // A gauge keeps its last value: one that was removed would be behind for ever.
+      const present = lags.map(({ consumer }) => consumer)
+      const gone = (yield* Ref.getAndSet(measured, present)).filter((consumer) => !present.includes(consumer))
+      yield* Effect.forEach(gone, (consumer) => Metric.update(Metric.withAttributes(lagSeconds, { consumer }), 0))
       const holder = yield* Effect.orElseSucceed(feed.holder, () => undefined)
       yield* Metric.update(heldSeconds, yield* heldFor(holder))
       const late = lags.filter(({ seconds }) => seconds > alarmAfter)
