@@ -97,8 +97,8 @@ export const make = Effect.fnUntraced(function* ({ committed = () => {}, ...opti
     open += by
   }
   const context = yield* Effect.context<never>()
-  yield* gauge(context, "db_pool_connections_max", poolSize, () => options.maxConnections)
-  yield* gauge(context, "db_transactions_open", poolUse, () => open)
+  yield* gauge(context, "db_pool_connections_max", "{connection}", poolSize, () => options.maxConnections)
+  yield* gauge(context, "db_transactions_open", "{transaction}", poolUse, () => open)
   const client = yield* PgClient.make({
     ...options,
     ...placeIn(options.url),

@@ -38,12 +38,14 @@ export const layer = (source: string) =>
   )
 
 const lagSeconds = Metric.gauge("feed_lag_seconds", {
-  description: "The age of the oldest event that a consumer has not read."
+  description: "The age of the oldest event that a consumer has not read.",
+  attributes: { unit: "s" }
 })
 
 const heldSeconds = Metric.gauge("feed_horizon_held_seconds", {
   description:
-    "For how long the oldest transaction that writes has been open: what was committed behind it waits for it."
+    "For how long the oldest transaction that writes has been open: what was committed behind it waits for it.",
+  attributes: { unit: "s" }
 })
 
 /** What there is to do in the background. */
@@ -65,6 +67,7 @@ export const layerWorkers = Layer.unwrap(
       )
     })
 
+    const measured = yield* Ref.make<ReadonlyArray<string>>([])
     const lastTold = yield* Ref.make({ names: "", at: yield* DateTime.now })
 
     const look = Effect.gen(function* () {
@@ -72,6 +75,10 @@ export const layerWorkers = Layer.unwrap(
       yield* Effect.forEach(lags, ({ consumer, seconds }) =>
         Metric.update(Metric.withAttributes(lagSeconds, { consumer }), seconds)
       )
+      // A gauge keeps its last value: one that was removed would be behind for ever.
+      const present = lags.map(({ consumer }) => consumer)
+      const gone = (yield* Ref.getAndSet(measured, present)).filter((consumer) => !present.includes(consumer))
+      yield* Effect.forEach(gone, (consumer) => Metric.update(Metric.withAttributes(lagSeconds, { consumer }), 0))
       const holder = yield* Effect.orElseSucceed(feed.holder, () => undefined)
       yield* Metric.update(heldSeconds, yield* heldFor(holder))
       const late = lags.filter(({ seconds }) => seconds > alarmAfter)

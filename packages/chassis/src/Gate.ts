@@ -38,7 +38,10 @@ export class Gate extends Context.Service<
 >()("@ecommerce/chassis/Gate") {
   static readonly layer = Layer.effect(
     Gate,
-    Effect.map(requestsAtOnce.read, (most) => {
+    Effect.gen(function* () {
+      const most = yield* requestsAtOnce.read
+      // So that there is a zero to compare with.
+      yield* Metric.update(turnedAway, 0)
       let inside = 0
       const stepIn = Effect.sync(() => {
         inside += 1

@@ -20,12 +20,13 @@ export const layer = Layer.effectDiscard(
       (histogram) => Effect.sync(() => histogram.disable())
     )
 
-    yield* gauge(context, "process_resident_memory_bytes", "Memory that the process occupies.", () =>
+    yield* gauge(context, "process_resident_memory_bytes", "By", "Memory that the process occupies.", () =>
       process.memoryUsage.rss()
     )
     yield* gauge(
       context,
       "nodejs_heap_used_bytes",
+      "By",
       "Memory that its objects take.",
       () => process.memoryUsage().heapUsed
     )
@@ -42,6 +43,7 @@ export const layer = Layer.effectDiscard(
     yield* gauge(
       context,
       "nodejs_eventloop_delay_p99_seconds",
+      "s",
       "How late its event loop ran, since somebody last looked.",
       () => {
         const p99 = delay.percentile(99) / nanosInASecond
@@ -62,11 +64,20 @@ const cpuSeconds = () => {
   return (used.system + used.user) / microsInASecond
 }
 
-/** One whose value is found out whenever somebody looks. */
-export const gauge = (context: Context.Context<never>, name: string, description: string, look: () => number) =>
+/**
+ * One whose value is found out whenever somebody looks. A gauge has to have a unit: one without goes over OTLP with the unit 1, and
+ * Prometheus takes that for a ratio, and names it so.
+ */
+export const gauge = (
+  context: Context.Context<never>,
+  name: string,
+  unit: string,
+  description: string,
+  look: () => number
+) =>
   Effect.acquireRelease(
     Effect.sync(() =>
-      Metric.registerUnsafe(Metric.gauge(name, { description }), context, {
+      Metric.registerUnsafe(Metric.gauge(name, { description, attributes: { unit } }), context, {
         get: () => ({ value: look() }),
         update: () => {},
         modify: () => {}

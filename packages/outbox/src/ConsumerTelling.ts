@@ -13,7 +13,8 @@ const batchSize = Metric.histogram("feed_batch_size", {
 })
 
 const deadLetters = Metric.gauge("feed_dead_letters", {
-  description: "Events that a consumer could not use and has put aside."
+  description: "Events that a consumer could not use and has put aside.",
+  attributes: { unit: "{event}" }
 })
 
 export const tellDeadLetters = (consumer: string, count: number) =>

@@ -1,6 +1,9 @@
+import * as FeedDesk from "@ecommerce/outbox/FeedDesk"
 import { rowsOf } from "@ecommerce/sets/Sets"
+import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Schema } from "effect"
+import { HttpClientRequest } from "effect/http"
 
 import {
   another,
@@ -107,6 +110,27 @@ layer(producer(), { excludeTestServices: true })("how far a consumer is", (it) =
       assert.strictEqual(health.status, 200)
       const { checks } = yield* Effect.flatMap(health.json, healthRows)
       assert.match(checks["feed"] ?? "", /^all is 0 s behind, none is 1728\d\d s behind, one is 864\d\d s behind$/u)
+    })
+  )
+
+  it.effect("is a metric too, and no longer one that alarms when the consumer has been removed", () =>
+    Effect.gen(function* () {
+      const { client, sql, token } = yield* Producer
+      const lagOf = (consumer: string) =>
+        Effect.gen(function* () {
+          const response = yield* client.execute(
+            HttpClientRequest.get("/metrics").pipe(HttpClientRequest.bearerToken(token))
+          )
+          const said = new RegExp(`feed_lag_seconds\\{consumer="${consumer}"\\} (.+)`, "u").exec(yield* response.text)
+          return said === null ? undefined : Number(said[1])
+        })
+      yield* empty
+      yield* tellDaysAgo(1, "old")
+      yield* read("gone")
+      yield* eventually(Effect.map(lagOf("gone"), (seconds = 0) => seconds > 80_000))
+      const { remove } = yield* Effect.provideService(FeedDesk.make, PgClient.PgClient, sql)
+      assert.strictEqual(yield* remove("gone"), 1)
+      yield* eventually(Effect.map(lagOf("gone"), (seconds) => seconds === 0))
     })
   )
 })

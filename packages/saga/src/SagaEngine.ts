@@ -225,6 +225,7 @@ export class SagaEngine extends Context.Service<
           some === 0 ? Effect.succeed(0) : Effect.map(takeAll, (others) => some + others)
         )
 
+        yield* Telling.nothingTakenOver
         const takeoverRound = Effect.gen(function* () {
           const taken = yield* takeAll
           if (taken === 0) return

@@ -38,10 +38,17 @@ export const layer = Layer.unwrap(
   })
 ).pipe(Layer.provide(store))
 
-const open = Metric.gauge("sagas_open", { description: "Sagas that have not come to their end." })
-const stuck = Metric.gauge("sagas_stuck", { description: "Sagas that do not get on by themselves." })
+const open = Metric.gauge("sagas_open", {
+  description: "Sagas that have not come to their end.",
+  attributes: { unit: "{saga}" }
+})
+const stuck = Metric.gauge("sagas_stuck", {
+  description: "Sagas that do not get on by themselves.",
+  attributes: { unit: "{saga}" }
+})
 const oldestDue = Metric.gauge("saga_oldest_due_seconds", {
-  description: "For how long the saga that has waited longest has been due without anybody taking it."
+  description: "For how long the saga that has waited longest has been due without anybody taking it.",
+  attributes: { unit: "s" }
 })
 
 /** A due saga that nobody takes for longer than this is a reason to look for another orchestrator. */

@@ -33,7 +33,8 @@ const calls = Metric.counter("payment_processor_calls_total", {
   description: "Calls of the processor."
 })
 const breakerState = Metric.gauge("payment_processor_breaker_open", {
-  description: "1 while the circuit breaker is open or probing, 0 while it is closed."
+  description: "1 while the circuit breaker is open or probing, 0 while it is closed.",
+  attributes: { unit: "{breaker}" }
 })
 const breakerChanges = Metric.counter("payment_processor_breaker_transitions_total", {
   incremental: true,

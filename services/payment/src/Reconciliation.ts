@@ -51,7 +51,8 @@ const settleAfter = Settings.duration(
 const pageSize = 500
 
 const differing = Metric.gauge("payment_reconciliation_differences", {
-  description: "In how many payments the two books did not agree at the last look."
+  description: "In how many payments the two books did not agree at the last look.",
+  attributes: { unit: "{payment}" }
 })
 
 export class Reconciliation extends Context.Service<

@@ -106,6 +106,9 @@ const takenOver = Metric.counter("saga_takeovers_total", {
   incremental: true
 })
 
+/** So that there is a zero to compare with. */
+export const nothingTakenOver = Metric.update(takenOver, 0)
+
 export const reportTakeover = (count: number) =>
   Effect.andThen(
     Metric.update(takenOver, count),
