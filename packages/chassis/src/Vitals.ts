@@ -5,6 +5,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks"
 
 import { type Context, Effect, Layer, Metric } from "effect"
 
+const resolutionMillis = 20
 const nanosInASecond = 1e9
 const microsInASecond = 1e6
 
@@ -13,7 +14,7 @@ export const layer = Layer.effectDiscard(
     const context = yield* Effect.context<never>()
     const delay = yield* Effect.acquireRelease(
       Effect.sync(() => {
-        const histogram = monitorEventLoopDelay({ resolution: 20 })
+        const histogram = monitorEventLoopDelay({ resolution: resolutionMillis })
         histogram.enable()
         return histogram
       }),
@@ -46,9 +47,10 @@ export const layer = Layer.effectDiscard(
       "s",
       "How late its event loop ran, since somebody last looked.",
       () => {
-        const p99 = delay.percentile(99) / nanosInASecond
+        // What is measured is the time between two looks, which is the resolution where nothing is late.
+        const p99 = delay.percentile(99) / nanosInASecond - resolutionMillis / 1000
         delay.reset()
-        return Number.isFinite(p99) ? p99 : 0
+        return Number.isFinite(p99) ? Math.max(0, p99) : 0
       }
     )
   })
