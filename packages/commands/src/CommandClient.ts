@@ -114,10 +114,9 @@ export const to = (server: Server) =>
       Effect.flatMap(Trace.here, (caller) =>
         caller === undefined
           ? call(payload)
-          : Effect.withSpan(call(payload), command.name, {
-              kind: "client",
-              attributes: { ...where, ...Trace.idsIn(payload) }
-            })
+          : Trace.span(command.name, () => ({ kind: "client", attributes: { ...where, ...Trace.idsIn(payload) } }))(
+              call(payload)
+            )
       )
   })
 

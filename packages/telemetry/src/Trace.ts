@@ -22,6 +22,21 @@ export const untold = Effect.withTracerEnabled(false)
 /** Work that was found by a loop of that kind. */
 export const told = Effect.withTracerEnabled(true)
 
+/** A span of its own for this work, where anybody would see it. */
+export const span =
+  (name: string, options: () => Tracer.SpanOptionsNoTrace) =>
+  <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.flatMap(isOff, (off) => (off ? work : Effect.withSpan(work, name, { ...options(), ...untraceable })))
+
+/** Where it was asked for is no secret here, and finding that out costs more than all the rest. */
+const untraceable = { captureStackTrace: false }
+
+/** Work that belongs to this one; to nothing where there is none. */
+export const within =
+  (parent: Tracer.AnySpan | undefined) =>
+  <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    parent === undefined ? work : Effect.withParentSpan(work, parent, untraceable)
+
 /** Work that is done at once on behalf of these spans. */
 export const together =
   (name: string, ones: ReadonlyArray<Tracer.AnySpan | undefined>, attributes: Attributes = {}) =>
@@ -30,7 +45,7 @@ export const together =
       if (off) return work
       const spans = ones.filter((one) => one !== undefined)
       const [first] = spans
-      if (ones.length === 1 && first !== undefined) return told(Effect.withParentSpan(work, first))
+      if (ones.length === 1 && first !== undefined) return told(Effect.withParentSpan(work, first, untraceable))
       const sampled = spans.filter((one) => one.sampled)
       return told(
         Effect.useSpan(
@@ -43,7 +58,7 @@ export const together =
           },
           (batch) => {
             if (batch.sampled) for (const one of sampled) if (one._tag === "Span") one.addLinks([linkTo(batch)])
-            return Effect.withParentSpan(work, batch)
+            return Effect.withParentSpan(work, batch, untraceable)
           }
         )
       )
@@ -103,7 +118,7 @@ export const eachOf =
 /** One alone has all of the work below it. */
 const withOnly = <A, E, R>(work: Effect.Effect<A, E, R>, spans: ReadonlyArray<Tracer.AnySpan | undefined>) => {
   const [only] = spans
-  return only === undefined || spans.length > 1 ? work : Effect.withParentSpan(work, only)
+  return only === undefined || spans.length > 1 ? work : Effect.withParentSpan(work, only, untraceable)
 }
 
 /** Said of what is done here, and of what it is a part of in this process: the request, at the top. */

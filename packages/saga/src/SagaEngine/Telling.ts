@@ -26,20 +26,16 @@ export const inSaga =
   (saga: Held) =>
   <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Trace.told(
-      Effect.withSpan(work, `saga ${saga.definition}`, {
-        ...Option.match(Traceparent.spanOf(traceparentOf(saga, saga.state)), {
-          onNone: () => ({ root: true }),
-          onSome: (parent) => ({ parent })
-        }),
-        attributes: attributesOf(saga)
-      })
+      Trace.within(Option.getOrUndefined(Traceparent.spanOf(traceparentOf(saga, saga.state))))(
+        Trace.span(`saga ${saga.definition}`, () => ({ attributes: attributesOf(saga) }))(work)
+      )
     )
 
 export const inStep =
   (saga: Held, state: Decide.State) =>
   <A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.flatMap(Trace.here, (here) =>
-      Effect.withSpan(call, `${saga.definition} ${state.step}`, {
+      Trace.span(`${saga.definition} ${state.step}`, () => ({
         ...(here !== undefined && isWorthIt(state) ? { parent: recorded(here) } : {}),
         attributes: {
           ...attributesOf(saga),
@@ -47,7 +43,7 @@ export const inStep =
           "saga.attempt": state.attempts + 1,
           "saga.direction": directionOf(state)
         }
-      })
+      }))(call)
     )
 
 const recorded = (span: Tracer.AnySpan) =>
