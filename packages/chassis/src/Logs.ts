@@ -2,7 +2,7 @@
  * Log lines: JSON for machines, pretty for people, each with the service's name and the trace that it belongs to.
  */
 import * as Otlp from "@ecommerce/telemetry/Otlp"
-import { Cause, Effect, Formatter, Layer, Logger, References } from "effect"
+import { Cause, Console, Effect, Formatter, Layer, Logger, LogLevel, References } from "effect"
 
 import * as Settings from "./Settings.ts"
 
@@ -13,7 +13,7 @@ export const layer = (service: string) =>
       const level = yield* Settings.logLevel.read
       const pretty = format === "pretty" || (format === "auto" && process.stdout.isTTY)
       return Layer.mergeAll(
-        Logger.layer([pretty ? Logger.consolePretty() : json]),
+        Logger.layer([pretty ? Logger.consolePretty() : makeJson]),
         Layer.succeed(References.MinimumLogLevel, level),
         Layer.effect(
           References.CurrentLogAnnotations,
@@ -23,17 +23,38 @@ export const layer = (service: string) =>
     })
   )
 
-/** One flat object a line. */
-const json = Logger.withConsoleLog(
-  Logger.make(({ cause, date, fiber, logLevel, message }) => {
-    const { span } = fiber.cache
-    return Formatter.formatJson({
-      timestamp: date.toISOString(),
-      level: logLevel.toUpperCase(),
-      message: Otlp.textOf(message),
-      ...fiber.getRef(References.CurrentLogAnnotations),
-      ...(span === undefined ? {} : { trace_id: span.traceId, span_id: span.spanId }),
-      ...(cause.reasons.length > 0 ? { cause: Cause.pretty(cause) } : {})
-    })
+/**
+ * One flat object a line. What is everyday waits for a moment and is written together, because each write holds the process up; a
+ * warning takes with it at once what waits, and nothing waits when the process ends.
+ */
+const makeJson = Effect.gen(function* () {
+  let waiting: Array<string> = []
+  let timer: NodeJS.Timeout | undefined
+  let console: Console.Console | undefined
+  const flush = () => {
+    clearTimeout(timer)
+    timer = undefined
+    const lines = waiting
+    waiting = []
+    if (lines.length > 0) console?.log(lines.join("\n"))
+  }
+  yield* Effect.addFinalizer(() => Effect.sync(flush))
+  return Logger.make((line) => {
+    waiting.push(textOf(line))
+    console = line.fiber.getRef(Console.Console)
+    if (LogLevel.isGreaterThanOrEqualTo(line.logLevel, "Warn")) flush()
+    else timer ??= setTimeout(flush, 20)
   })
-)
+})
+
+const textOf = ({ cause, date, fiber, logLevel, message }: Logger.Options<unknown>) => {
+  const { span } = fiber.cache
+  return Formatter.formatJson({
+    timestamp: date.toISOString(),
+    level: logLevel.toUpperCase(),
+    message: Otlp.textOf(message),
+    ...fiber.getRef(References.CurrentLogAnnotations),
+    ...(span === undefined ? {} : { trace_id: span.traceId, span_id: span.spanId }),
+    ...(cause.reasons.length > 0 ? { cause: Cause.pretty(cause) } : {})
+  })
+}

@@ -142,21 +142,21 @@ export const concerning = (name: string, others: ReadonlyArray<Tracer.AnySpan>, 
   })
 
 /** The ids that a command, an event or a saga's input names, as spans and log lines name them. */
-export const idsIn = (data: unknown): Readonly<Record<string, string>> =>
-  Predicate.isObject(data)
-    ? Object.fromEntries(
-        [...ids].flatMap(([key, name]) => {
-          const id = Predicate.hasProperty(data, key) ? data[key] : undefined
-          return Predicate.isString(id) ? [[name, id] as const] : []
-        })
-      )
-    : {}
+export const idsIn = (data: unknown): Readonly<Record<string, string>> => {
+  const found: Record<string, string> = {}
+  if (!Predicate.isObject(data)) return found
+  for (const [key, name] of ids) {
+    const id = Predicate.hasProperty(data, key) ? data[key] : undefined
+    if (Predicate.isString(id)) found[name] = id
+  }
+  return found
+}
 
-const ids = new Map([
+const ids = [
   ["orderId", "order.id"],
   ["sagaId", "saga.id"],
   ["productId", "product.id"]
-])
+] as const
 
 const nanos = Effect.clockWith((clock) => clock.currentTimeNanos)
 
