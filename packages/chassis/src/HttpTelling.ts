@@ -3,7 +3,7 @@
  * And `/metrics`, where Prometheus may read all that a service counts.
  */
 import { Unauthorized } from "@ecommerce/protocol/GeneralProblems"
-import { contentType as problemContentType } from "@ecommerce/protocol/Problem"
+import { contentType as problemContentType, inTrace } from "@ecommerce/protocol/Problem"
 import { traceIdHeader } from "@ecommerce/protocol/Traceparent"
 import * as Trace from "@ecommerce/telemetry/Trace"
 import { Context, Duration, Effect, Metric, Option, Redacted, Tracer, type Types } from "effect"
@@ -43,6 +43,12 @@ export const middleware = (
                 http_route: Option.match(route, { onNone: () => "none", onSome: ({ route: { path } }) => path }),
                 http_response_status_code: String(response.status)
               }
+              // The library says this only of spans that are recorded; one that is held may be, later.
+              if (span?._tag === "Span" && !span.sampled && Option.isSome(route)) {
+                span.attribute("http.route", attributes.http_route)
+                span.attribute("http.request.method", request.method)
+                span.attribute("http.response.status_code", response.status)
+              }
               Metric.withAttributes(duration, attributes).updateUnsafe(Duration.toSeconds(took), after.context)
               return Effect.succeed(span === undefined ? response : withTrace(response, span.traceId))
             })
@@ -54,13 +60,8 @@ const withTrace = (response: Response, traceId: string) => {
   const { body, headers } = response
   const told = HttpServerResponse.setHeader(response, traceIdHeader, traceId)
   if (headers["content-type"] !== problemContentType || body._tag !== "Uint8Array") return told
-  const problem = Buffer.from(body.body).toString()
-  // One that is given again keeps the trace in which it was made.
-  if (problem.includes('"trace_id"')) return told
-  return HttpServerResponse.setBody(
-    told,
-    HttpBody.text(`${problem.slice(0, -1)},"trace_id":"${traceId}"}`, problemContentType)
-  )
+  const problem = inTrace(Buffer.from(body.body).toString(), traceId)
+  return HttpServerResponse.setBody(told, HttpBody.text(problem, problemContentType))
 }
 
 /** For whoever has a service token: what a shop sells is not everybody's business. */

@@ -13,6 +13,10 @@ export const contentType = "application/problem+json"
 /** Put into it on its way out, so that whoever shows it to somebody shows where to look. */
 const TraceId = Schema.optionalKey(Schema.String.annotate({ description: "The trace in which this was decided." }))
 
+/** A problem as text, told in which trace it was decided; one that is kept and given again keeps the first. */
+export const inTrace = (problem: string, traceId: string | undefined) =>
+  traceId === undefined || problem.includes('"trace_id"') ? problem : `${problem.slice(0, -1)},"trace_id":"${traceId}"}`
+
 /** Declares a problem: `class DuplicateSku extends Problem<DuplicateSku>()("DuplicateSku", {…}, {…}) {}`. */
 export const Problem =
   <Self = never>() =>

@@ -12,6 +12,7 @@ import * as Databases from "./Databases.ts"
 import { claimPort } from "./Port.ts"
 import * as Repository from "./Repository.ts"
 import * as Settings from "./Settings.ts"
+import * as SpanKeeper from "./SpanKeeper.ts"
 import * as StackDatabase from "./StackDatabase.ts"
 import { Supervisor } from "./Supervisor.ts"
 import type { Row } from "./Welcome.ts"
@@ -35,7 +36,8 @@ export const start = Effect.fn("Stack.start")(function* (options: Options) {
   yield* StackDatabase.prepare(database, credentials)
 
   const supervisor = yield* Supervisor
-  const rows = yield* Effect.forEach(options.services, (place) => startService(place, credentials, database))
+  const traces = yield* SpanKeeper.start(options.dataDirectory)
+  const rows = yield* Effect.forEach(options.services, (place) => startService(place, credentials, database, traces))
   if (options.watch) yield* restartOnChange(options.services)
   return { rows: [...rows, rowOf(database)], failure: Effect.raceFirst(supervisor.failure, database.failure) }
 })
@@ -54,7 +56,8 @@ const rowOf = ({ state, url }: StackDatabase.StackDatabase): Row => {
 const startService = Effect.fn("Stack.startService")(function* (
   place: Place,
   credentials: Credentials.Credentials,
-  database: StackDatabase.StackDatabase
+  database: StackDatabase.StackDatabase,
+  traces: Readonly<Record<string, string>>
 ) {
   const supervisor = yield* Supervisor
   const path = yield* Path.Path
@@ -67,7 +70,7 @@ const startService = Effect.fn("Stack.startService")(function* (
       name: place.name,
       command: process.execPath,
       args: [program],
-      env: yield* environmentOf(place, credentials, database.url),
+      env: { ...traces, ...(yield* environmentOf(place, credentials, database.url)) },
       isReady: yield* readinessOf(url, lastAnswer)
     })
     .pipe(

@@ -44,7 +44,7 @@ const run = Effect.fn("main.run")(function* (options: {
     const stack = yield* Stack.start({ services, dataDirectory, fresh: options.fresh, watch: options.watch })
     const steps = Welcome.firstSteps(yield* Stack.urlOf(inventory), yield* Stack.urlOf(edge))
     yield* Console.log(
-      `\n${Welcome.table(stack.rows)}\n\n${steps}\n\nLogs and secrets: ${dataDirectory}. Ctrl-C stops everything.\n`
+      `\n${Welcome.table(stack.rows)}\n\n${steps}\n\nAn order's whole story: npm run trace -- <order id>.\nLogs, traces and secrets: ${dataDirectory}. Ctrl-C stops everything.\n`
     )
     yield* logbook.show
     return yield* stack.failure

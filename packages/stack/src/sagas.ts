@@ -2,21 +2,15 @@
  * `npm run sagas`: orders on their way, as a table that lives; one order's story; and what there is to do with one that does not
  * get on. It asks the orchestrator that runs.
  */
-import * as ChassisSettings from "@ecommerce/chassis/Settings"
 import { StartupError } from "@ecommerce/chassis/StartupError"
 import { OrderId } from "@ecommerce/contracts/Ids"
-import { orchestrator, OrchestratorApi } from "@ecommerce/contracts/Orchestrator"
-import type { SagaSummary, WholeSaga } from "@ecommerce/contracts/Orchestrator/Sagas"
+import type { SagaSummary } from "@ecommerce/contracts/Orchestrator/Sagas"
 import { NodeHttpClient } from "@effect/platform-node"
-import { Console, DateTime, Duration, Effect, Option, Path, Predicate, Schema } from "effect"
+import { Console, DateTime, Duration, Effect, Predicate, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
-import { HttpClient, HttpClientRequest } from "effect/http"
-import { HttpApiClient } from "effect/http-api"
 
 import * as CommandLine from "./CommandLine.ts"
-import * as Credentials from "./Credentials.ts"
-import * as Repository from "./Repository.ts"
-import * as Settings from "./Settings.ts"
+import { connect, type Sagas, storyOf } from "./SagaStory.ts"
 import * as Welcome from "./Welcome.ts"
 
 const states = ["open", "stuck", "running", "compensating", "completed", "failed", "cancelled"] as const
@@ -29,22 +23,6 @@ const filters = {
   failed: "FAILED",
   cancelled: "CANCELLED"
 } as const
-
-/** The orchestrator's own contract, as a client. */
-const connect = Effect.gen(function* () {
-  const path = yield* Path.Path
-  const dataDirectory = path.resolve(yield* Repository.root, yield* Settings.dataDirectory.read)
-  const configured = yield* Settings.whereSet({
-    ...ChassisSettings.serviceTokens,
-    read: ChassisSettings.ownServiceToken
-  })
-  const token = Option.isSome(configured) ? configured.value : (yield* Credentials.load(dataDirectory)).serviceToken
-  const baseUrl = yield* ChassisSettings.serviceUrl(orchestrator).read
-  const httpClient = HttpClient.mapRequest(yield* HttpClient.HttpClient, HttpClientRequest.bearerToken(token))
-  return { baseUrl, sagas: yield* HttpApiClient.group(OrchestratorApi, { group: "sagas", httpClient, baseUrl }) }
-})
-
-type Client = Effect.Success<typeof connect>["sagas"]
 
 const ageOf = (at: DateTime.Utc, now: DateTime.Utc) =>
   Duration.format(Duration.seconds(Math.round(Duration.toSeconds(DateTime.distance(at, now)))))
@@ -71,7 +49,7 @@ const tableOf = (sagas: ReadonlyArray<SagaSummary>, now: DateTime.Utc) =>
     ])
   )
 
-const list = Effect.fn("sagas.list")(function* (client: Client, state: (typeof states)[number]) {
+const list = Effect.fn("sagas.list")(function* (client: Sagas, state: (typeof states)[number]) {
   const { nextCursor, sagas } = yield* client.list({ query: { state: filters[state], limit: 40 } })
   const now = yield* DateTime.now
   const more = nextCursor === null ? "" : "\n\n  … and more"
@@ -79,7 +57,7 @@ const list = Effect.fn("sagas.list")(function* (client: Client, state: (typeof s
 })
 
 /** Again every second on a terminal, until Ctrl-C; once where a program reads. */
-const watch = Effect.fn("sagas.watch")(function* (client: Client, state: (typeof states)[number]) {
+const watch = Effect.fn("sagas.watch")(function* (client: Sagas, state: (typeof states)[number]) {
   if (!process.stdout.isTTY) return yield* Effect.flatMap(list(client, state), Console.log)
   return yield* Effect.forever(
     Effect.andThen(
@@ -89,49 +67,26 @@ const watch = Effect.fn("sagas.watch")(function* (client: Client, state: (typeof
   )
 })
 
-/** One saga's journal, with the moment of each line since its beginning. */
-const storyOf = (saga: WholeSaga) => {
-  const began = saga.createdAt
-  const lines = saga.journal.map(({ at, attempt, code, detail, kind, millis, outcome, step }) => [
-    `+${Duration.toMillis(DateTime.distance(began, at))} ms`,
-    kind === "undo" ? `undo ${step}` : step,
-    String(attempt),
-    outcome,
-    millis === null ? "" : `${millis.toFixed(0)} ms`,
-    [code === outcome ? null : code, detail].filter((text) => text !== null).join(": ")
-  ])
-  const end =
-    saga.endedAt === null ? `at ${saga.step}` : `after ${Duration.format(DateTime.distance(began, saga.endedAt))}`
-  return [
-    `\n${saga.definition} ${saga.key}`,
-    `saga ${saga.id}, began ${DateTime.formatIso(began)}`,
-    "",
-    Welcome.columns(["when", "step", "attempt", "outcome", "took", "why"], lines),
-    "",
-    `  ${saga.status} ${end}${saga.failure === null ? "" : `: ${saga.failure.code} at ${saga.failure.step}`}`
-  ].join("\n")
-}
-
 const decodeId = Schema.decodeUnknownEffect(OrderId)
 
 const readId = (text: string) =>
   Effect.mapError(decodeId(text), () => new StartupError({ message: `"${text}" is not the id of an order or a saga.` }))
 
 /** All sagas of an order, or the one saga with this id. */
-const idsOf = Effect.fnUntraced(function* (client: Client, text: string) {
+const idsOf = Effect.fnUntraced(function* (client: Sagas, text: string) {
   const id = yield* readId(text)
   const { sagas } = yield* client.ofOrder({ params: { orderId: id } })
   return sagas.length === 0 ? [id] : sagas.map((saga) => saga.id)
 })
 
-const tell = Effect.fn("sagas.tell")(function* (client: Client, text: string) {
+const tell = Effect.fn("sagas.tell")(function* (client: Sagas, text: string) {
   const ids = yield* idsOf(client, text)
   const sagas = yield* Effect.forEach(ids, (id) => client.get({ params: { id } }), { concurrency: 4 })
   yield* Console.log(sagas.map(storyOf).join("\n"))
 })
 
 /** Of an order the saga that began last: it is the one that may still go somewhere. What is cancelled is the first. */
-const act = Effect.fn("sagas.act")(function* (client: Client, { action, by, note, subject }: Input) {
+const act = Effect.fn("sagas.act")(function* (client: Sagas, { action, by, note, subject }: Input) {
   const ids = yield* idsOf(client, subject)
   const id = (action === "cancel" ? ids.at(0) : ids.at(-1)) ?? subject
   if (action === "resolve" && (by === "" || note === "")) {

@@ -58,7 +58,7 @@ describe("npm start", () => {
         .trim()
         .split("\n")
         .map((line): unknown => JSON.parse(line))
-      assert.containSubset(lines, [{ level: "INFO", annotations: { service: "inventory" } }])
+      assert.containSubset(lines, [{ level: "INFO", service: "inventory" }])
       const service = yield* serviceOf(first)
       yield* first.signal("SIGTERM")
       assert.strictEqual(yield* Effect.timeout(first.exitCode, "20 seconds"), 0)

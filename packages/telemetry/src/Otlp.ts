@@ -101,7 +101,10 @@ const errorIn = (cause: Cause.Cause<unknown>): Failure => {
 const codeOf = (error: object) => {
   const code = [
     Predicate.hasProperty(error, "error") ? error.error : undefined,
-    Predicate.hasProperty(error, "reason") ? error.reason : undefined
+    Predicate.hasProperty(error, "reason") ? error.reason : undefined,
+    Predicate.hasProperty(error, "reason") && Predicate.hasProperty(error.reason, "code")
+      ? error.reason.code
+      : undefined
   ].find(Predicate.isString)
   return code === undefined ? undefined : scrub(code)
 }

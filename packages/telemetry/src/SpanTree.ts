@@ -20,6 +20,9 @@ export const make = (spans: ReadonlyArray<Span>): ReadonlyArray<Node> => {
   return below("")
 }
 
-/** One line a span, indented by its depth. */
-export const lines = (nodes: ReadonlyArray<Node>, lineOf: (span: Span) => string, depth = 0): ReadonlyArray<string> =>
-  nodes.flatMap(({ children, span }) => [`${"  ".repeat(depth)}${lineOf(span)}`, ...lines(children, lineOf, depth + 1)])
+/** From top to bottom, each with how deep it is. */
+export const rows = (
+  nodes: ReadonlyArray<Node>,
+  depth = 0
+): ReadonlyArray<{ readonly span: Span; readonly depth: number }> =>
+  nodes.flatMap(({ children, span }) => [{ span, depth }, ...rows(children, depth + 1)])

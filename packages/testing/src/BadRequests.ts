@@ -125,7 +125,7 @@ export const decodeProblem = Schema.decodeUnknownSync(
 const internals = /select|insert|update|node_modules|pg_|postgres|schema\.|\.[jt]s\b|file:|127\.0\.0\.1|localhost|\n/iu
 
 /** What a problem of any service may say. */
-const members = ["type", "title", "status", "error", "errors", "maximumBytes", "allowed"]
+const members = ["type", "title", "status", "error", "errors", "maximumBytes", "allowed", "trace_id"]
 
 /** Sends the request and looks at its answer, which may have these members besides. */
 export const assertRefused = Effect.fn("BadRequests.assertRefused")(function* (

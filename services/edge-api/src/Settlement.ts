@@ -11,9 +11,11 @@ import type { FailureReason } from "@ecommerce/contracts/Edge/Ledger"
 import { totalOf } from "@ecommerce/contracts/Orders/Lifecycle"
 import { PaymentClient } from "@ecommerce/contracts/Payment"
 import type { PaymentDeclined } from "@ecommerce/contracts/Payment/Commands"
+import { inTrace } from "@ecommerce/protocol/Problem"
+import * as Traceparent from "@ecommerce/protocol/Traceparent"
 import * as Batched from "@ecommerce/sets/Batched"
 import { isolated } from "@ecommerce/sets/Isolation"
-import { Context, Duration, Effect, Layer, Schedule, Schema } from "effect"
+import { Context, Duration, Effect, Layer, Option, Schedule, Schema } from "effect"
 import type { SqlError } from "effect/sql"
 
 import { Checkouts, leaseFor } from "./Checkouts.ts"
@@ -165,7 +167,8 @@ const accepted = (order: OpenOrder): Decision => ({
 
 const failed = (order: OpenOrder, problem: OrderDeclined | OrderExpired, detail: string | null): Decision => {
   const failure: FailureReason = { code: problem.error, detail }
-  return { order, failure, status: problem.status, body: encodeRefused(problem) }
+  const traceId = Option.getOrUndefined(Traceparent.spanOf(order.traceparent))?.traceId
+  return { order, failure, status: problem.status, body: inTrace(encodeRefused(problem), traceId) }
 }
 
 const declined = (order: OpenOrder, { declineCode }: PaymentDeclined) =>

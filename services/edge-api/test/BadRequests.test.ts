@@ -33,13 +33,14 @@ layer(oneOrder.pipe(Layer.provideMerge(counter())), { excludeTestServices: true 
     Effect.gen(function* () {
       const unknown = crypto.randomUUID()
       const items = [fax, mouse, unknown, fax].map((product_id) => ({ product_id, quantity: 1 }))
-      const { body } = yield* send(post("/orders", { ...order, items }, json, "idempotency-key: not-bound"))
+      const { body, headers } = yield* send(post("/orders", { ...order, items }, json, "idempotency-key: not-bound"))
       const said: unknown = JSON.parse(body)
       assert.deepStrictEqual(said, {
         type: "urn:problem:product_not_sold",
         title: "Not everything that was ordered is sold here.",
         status: 422,
         error: "product_not_sold",
+        trace_id: headers["trace-id"],
         products: [
           { product_id: fax, objection: "inactive" },
           { product_id: unknown, objection: "unknown" }

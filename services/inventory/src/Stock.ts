@@ -14,9 +14,11 @@ import {
 import * as Outbox from "@ecommerce/outbox/Outbox"
 import { MalformedRequest } from "@ecommerce/protocol/GeneralProblems"
 import { type Answer, digestOf, IdempotencyKeyReused, RequestInProgress } from "@ecommerce/protocol/Idempotency"
+import { inTrace } from "@ecommerce/protocol/Problem"
 import { largestInt4 } from "@ecommerce/protocol/Validation"
 import { isolated } from "@ecommerce/sets/Isolation"
 import type { Outcomes } from "@ecommerce/sets/Sets"
+import * as Trace from "@ecommerce/telemetry/Trace"
 import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, Result, Schema } from "effect"
 import type { SqlError } from "effect/sql"
@@ -58,7 +60,8 @@ export class Stock extends Context.Service<
           locked
         )
         yield* Outbox.append(adjustments.flatMap((adjustment) => [adjustedEvent(adjustment), ...adjustment.events]))
-        const answers = answerAll(decided, adjustments)
+        const span = yield* Trace.here
+        const answers = answerAll(decided, adjustments, span?.traceId)
         yield* keys.store(
           route,
           [...answers].map(([key, answer]) => ({ key, ...answer }))
@@ -145,11 +148,18 @@ const encodeChanged = Schema.encodeSync(Schema.fromJsonString(Schema.toCodecJson
 const encodeRefused = Schema.encodeSync(Schema.fromJsonString(Schema.toCodecJson(Refused)))
 
 /** The answers by key; adjustments come in the order of the changes. */
-const answerAll = (decided: ReadonlyArray<Decided>, adjustments: ReadonlyArray<Adjustment>) => {
+const answerAll = (
+  decided: ReadonlyArray<Decided>,
+  adjustments: ReadonlyArray<Adjustment>,
+  traceId: string | undefined
+) => {
   const written = adjustments.values()
   return new Map(
     decided.map(({ key, refusal }): [string, Answer] => {
-      if (refusal !== undefined) return [key, { status: refusal.status, body: encodeRefused(refusal), replayed: false }]
+      if (refusal !== undefined) {
+        const body = inTrace(encodeRefused(refusal), traceId)
+        return [key, { status: refusal.status, body, replayed: false }]
+      }
       const { value } = written.next()
       if (value === undefined) throw new Error(`The change with the key ${key} was not written`)
       return [key, { status: 200, body: encodeChanged(stockChanged(value)), replayed: false }]

@@ -263,13 +263,13 @@ describe("the guard before the processor", () => {
         yield* ask.void
         yield* TestClock.adjust("1 second")
         assert.deepStrictEqual(yield* counted, {
-          "payment_processor_calls authorize answered": 1,
-          "payment_processor_calls void answered": 1,
-          "payment_processor_calls void silent": 3,
+          "payment_processor_calls_total authorize answered": 1,
+          "payment_processor_calls_total void answered": 1,
+          "payment_processor_calls_total void silent": 3,
           payment_processor_breaker_open: 0,
-          "payment_processor_breaker_transitions Open": 1,
-          "payment_processor_breaker_transitions HalfOpen": 1,
-          "payment_processor_breaker_transitions Closed": 1
+          "payment_processor_breaker_transitions_total Open": 1,
+          "payment_processor_breaker_transitions_total HalfOpen": 1,
+          "payment_processor_breaker_transitions_total Closed": 1
         })
       })
     )

@@ -128,20 +128,29 @@ export const heldSpans = Settings.setting({
 
 export type Signal = "traces" | "logs" | "metrics"
 
-/** Where and how one of the signals goes; undefined where it goes nowhere. */
-export const target = Effect.fnUntraced(function* (signal: Signal) {
-  const name = signal.toUpperCase()
-  const exporter = yield* Settings.setting({
-    key: `OTEL_${name}_EXPORTER`,
+const exporterOf = (signal: Signal) =>
+  Settings.setting({
+    key: `OTEL_${signal.toUpperCase()}_EXPORTER`,
     about: `Whether ${signal} are exported.`,
     expected: "otlp or none",
     fallback: "otlp",
     config: (key) => Config.Literals(["otlp", "none"], key)
-  }).read
+  })
+
+/** Nobody has said that it goes nowhere. */
+export const isExported = (signal: Signal) =>
+  Effect.map(
+    Effect.all([exporterOf(signal).read, isDisabled.read]),
+    ([exporter, disabled]) => exporter === "otlp" && !disabled
+  )
+
+/** Where and how one of the signals goes; none where it goes nowhere, or nobody has said where. */
+export const target = Effect.fnUntraced(function* (signal: Signal) {
+  const name = signal.toUpperCase()
   const own = yield* url(`OTEL_EXPORTER_OTLP_${name}_ENDPOINT`, `Where ${signal} go, where that is another place.`).read
   const common = yield* endpoint.read
   const address = own ?? (common === undefined ? undefined : `${common.replace(/\/$/u, "")}/v1/${signal}`)
-  if (exporter === "none" || address === undefined || (yield* isDisabled.read)) return Option.none()
+  if (address === undefined || !(yield* isExported(signal))) return Option.none()
   const ownHeaders = yield* pairs(`OTEL_EXPORTER_OTLP_${name}_HEADERS`, `Headers of the exports of ${signal}.`).read
   return Option.some({ url: address, headers: { ...(yield* headers.read), ...ownHeaders } })
 })
