@@ -126,7 +126,7 @@ export class SagaEngine extends Context.Service<
           for (;;) {
             if (decision.entries.length > 0) {
               const written: Written = yield* write({ saga, decision, millis, ifCancelled: followUp(saga, decision) })
-              if (written === "lost") return
+              if (written === "lost") return yield* reportLost(saga)
               if (written === "bad") return yield* setAside(saga)
               if (decision.next._tag !== "Send") return yield* report(saga, decision)
               yield* report(saga, decision)
@@ -220,8 +220,14 @@ export class SagaEngine extends Context.Service<
         })
 
         const takeoverRound = Effect.gen(function* () {
-          const taken = yield* Effect.repeat(store.takeFromTheDead, { while: (count) => count > 0 })
-          if (taken > 0) yield* wanted.open
+          let taken = 0
+          yield* store.takeFromTheDead.pipe(
+            Effect.tap((count) => Effect.sync(() => (taken += count))),
+            Effect.repeat({ while: (count) => count > 0 })
+          )
+          if (taken === 0) return
+          yield* Effect.logInfo(`Sagas taken from workers whose lease is over: ${taken}`)
+          yield* wanted.open
         })
 
         const start = (sagas: ReadonlyArray<NewSaga>) => Effect.asVoid(store.start(sagas.map(openingOf)))
@@ -247,6 +253,10 @@ export class SagaEngine extends Context.Service<
 }
 
 type Written = Decide.Flags | "lost" | "bad"
+
+/** Whoever has it has asked again, and writes what comes of that. */
+const reportLost = ({ definition, key }: Held) =>
+  Effect.logInfo(`${definition} ${key} is in other hands by now: what came of its step here is not written`)
 
 /** In one statement. */
 const mostAtOnce = 500

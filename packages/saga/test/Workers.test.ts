@@ -126,6 +126,15 @@ layer(nobody, { excludeTestServices: true })("an engine beside others", (it) => 
     })
   )
 
+  it.effect("goes on with what it has taken over at once, and not when it looks the next time", () =>
+    Effect.gen(function* () {
+      yield* startIn("taken-over")
+      yield* takeAndDie(ada)
+      yield* another({ pollEvery: Duration.hours(1) })
+      assert.deepStrictEqual(yield* endsOf("taken-over"), ["COMPLETED"])
+    })
+  )
+
   it.effect("sends nothing more of what it has lost while it was away, and writes nothing of it", () =>
     Effect.gen(function* () {
       const latch = yield* Latch.make(false)
