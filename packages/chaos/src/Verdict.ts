@@ -20,17 +20,24 @@ export interface Verdict {
   readonly tally: Record.Tally
 }
 
-/** So many customers ask at a time. */
+/** So many customers ask at a time, and each is told that there is nothing where nobody answers for so long. */
 const asksAtOnce = 8
+const answerWithin = "60 seconds"
 
 /** What customers find when they ask for all their orders. */
 const ask = Effect.gen(function* () {
   const { ask, sheets } = yield* Customers
   const all = yield* sheets
   const told = new Map(
-    yield* Effect.forEach(all, ({ userId }) => Effect.map(ask(userId), (orders) => [userId, orders] as const), {
-      concurrency: asksAtOnce
-    })
+    yield* Effect.forEach(
+      all,
+      ({ userId }) =>
+        ask(userId).pipe(
+          Effect.timeoutOrElse({ duration: answerWithin, orElse: () => Effect.succeed([]) }),
+          Effect.map((orders) => [userId, orders] as const)
+        ),
+      { concurrency: asksAtOnce }
+    )
   )
   const toldTo = (userId: string) => told.get(userId) ?? []
   const finding: Finding = {
