@@ -81,7 +81,7 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
   const { limit = 500, name, waitSeconds = 20 } = definition
   const sql = yield* PgClient.PgClient
   const client = yield* HttpClient.HttpClient
-  const place = yield* FeedPlace.make(name)
+  const place = yield* (yield* FeedPlace.Places)(name)
   const state = yield* Ref.make<State>({ trouble: undefined, deadLetters: 0, caughtUpAt: 0 })
 
   const inTransaction = <A, E>(work: Effect.Effect<A, E, PgClient.PgClient>) =>

@@ -3,7 +3,8 @@
  */
 import { jsons, Long, rowsOf, texts } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
-import { Effect, Schema } from "effect"
+import { Context, Effect, Schema } from "effect"
+import type { SqlError } from "effect/sql"
 
 import { CloudEvent } from "./FeedEndpoint.ts"
 
@@ -83,6 +84,18 @@ export const make = Effect.fnUntraced(function* (consumer: string) {
 
   return { enter, look, move, bury, pauseAt, redrives, takeOut, leave }
 })
+
+type Made = Effect.Success<ReturnType<typeof make>>
+
+export interface FeedPlace extends Omit<Made, "enter" | "leave"> {
+  readonly enter: Effect.Effect<unknown, SqlError.SqlError>
+  readonly leave: (id: number, error: string) => Effect.Effect<unknown, SqlError.SqlError>
+}
+
+type Places = (consumer: string) => Effect.Effect<FeedPlace, never, PgClient.PgClient>
+
+/** Where places are kept: in the tables of the service, outside of simulations. */
+export const Places = Context.Reference<Places>("@ecommerce/outbox/Places", { defaultValue: () => make })
 
 const encode = Schema.encodeSync(Schema.toCodecJson(CloudEvent))
 

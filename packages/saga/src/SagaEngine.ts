@@ -72,6 +72,8 @@ export class SagaEngine extends Context.Service<
         const worker = randomUUID()
         const { definitionOf, followUp, openingOf, takeBack, versions } = Catalogue.make(definitions)
         const suspects = new Set<string>()
+        /** In which epoch it has each of its sagas. */
+        const epochs = new Map<string, number>()
         const unsent = new Set<string>()
         const wanted = yield* Latch.make(false)
         let heldUntil = 0n
@@ -128,7 +130,7 @@ export class SagaEngine extends Context.Service<
           for (;;) {
             if (decision.entries.length > 0) {
               const written: Written = yield* write({ saga, decision, millis, ifCancelled: followUp(saga, decision) })
-              if (written === "lost") return
+              if (written === "lost") return yield* Telling.reportLost(saga)
               if (written === "bad") return yield* setAside(saga)
               yield* Telling.report(saga, decision)
               if (decision.next._tag !== "Send") return
@@ -157,13 +159,19 @@ export class SagaEngine extends Context.Service<
             letGo(saga, Duration.millis(policy.longestDelayMillis), true)
           )
 
-        /** Whatever ends its fiber, a saga is not left with an owner that does nothing. */
-        const take = (saga: Held) =>
-          FiberMap.run(
+        /**
+         * Whatever ends its fiber, a saga is not left with an owner that does nothing. One that was lost, and is ours again in a
+         * later epoch, has another fiber, which ends the first one.
+         */
+        const take = (saga: Held) => {
+          epochs.set(saga.id, saga.epoch)
+          return FiberMap.run(
             inFlight,
             saga.id,
             Telling.inSaga(saga)(drive(saga)).pipe(
               Effect.onExit((exit) => {
+                if (epochs.get(saga.id) !== saga.epoch) return Effect.void
+                epochs.delete(saga.id)
                 suspects.delete(saga.id)
                 const isCutOff = Exit.isFailure(exit) && !isStopping
                 return Effect.andThen(
@@ -175,6 +183,7 @@ export class SagaEngine extends Context.Service<
               })
             )
           )
+        }
 
         const claim = (most: number, suspects: boolean) =>
           store.claim({ worker, definitions: versions, most, suspects }).pipe(

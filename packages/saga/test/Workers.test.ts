@@ -2,7 +2,7 @@ import { SagaStore } from "@ecommerce/saga/SagaStore"
 import { rowsOf } from "@ecommerce/sets/Sets"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import { assert, layer } from "@effect/vitest"
-import { Duration, Effect, Exit, Latch, Layer, References, Schema, Scope } from "effect"
+import { Duration, Effect, Exit, Latch, Layer, Logger, References, Schema, Scope } from "effect"
 
 import {
   another,
@@ -126,6 +126,15 @@ layer(nobody, { excludeTestServices: true })("an engine beside others", (it) => 
     })
   )
 
+  it.effect("goes on with what it has taken over at once, and not when it looks the next time", () =>
+    Effect.gen(function* () {
+      yield* startIn("taken-over")
+      yield* takeAndDie(ada)
+      yield* another({ pollEvery: Duration.hours(1) })
+      assert.deepStrictEqual(yield* endsOf("taken-over"), ["COMPLETED"])
+    })
+  )
+
   it.effect("sends nothing more of what it has lost while it was away, and writes nothing of it", () =>
     Effect.gen(function* () {
       const latch = yield* Latch.make(false)
@@ -152,6 +161,30 @@ layer(nobody, { excludeTestServices: true })("an engine beside others", (it) => 
         "send-ticket"
       ])
       yield* Scope.close(first, Exit.void)
+    })
+  )
+
+  it.effect("asks again where it has lost a saga and got it back, and has nothing to complain of", () =>
+    Effect.gen(function* () {
+      const { administrator } = yield* TestDatabase
+      yield* on("lost-and-found", "book-flight", Effect.never)
+      const errors: Array<unknown> = []
+      const logger = Logger.make<unknown, void>(({ message }) => void errors.push(message))
+      const { beatRound } = yield* another({ beatEvery: Duration.minutes(10) }).pipe(
+        Effect.provide(Logger.layer([logger])),
+        Effect.provideService(References.MinimumLogLevel, "Error")
+      )
+      yield* startIn("lost-and-found")
+      yield* untilAsked("lost-and-found", "book-flight")
+      yield* administrator`UPDATE orchestrator.saga_workers SET lease_until = now() - interval '1 second'`
+      yield* until(claimsOf("lost-and-found"), (found) => found?.isOwned === false)
+      yield* beatRound
+      assert.deepStrictEqual(yield* endsOf("lost-and-found"), ["COMPLETED"])
+      assert.deepStrictEqual((yield* journalOf("lost-and-found")).slice(0, 2), [
+        "run book-flight 1 unknown",
+        "run book-flight 1 done"
+      ])
+      assert.deepStrictEqual(errors, [])
     })
   )
 

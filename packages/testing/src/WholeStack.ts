@@ -66,7 +66,11 @@ export class WholeStack extends Context.Service<
 
 const nowhere = "http://127.0.0.1:1"
 
-const prompt: Settings = {
+/** All of them, in an order in which they can begin. */
+export const definitions = { inventory, payment, orders, orchestrator, "edge-api": edge } as const
+
+/** A pretend processor that is quick and always there, and the pauses of a test. */
+export const prompt: Settings = {
   MOCK_LATENCY_MS: "0",
   MOCK_FAILURE_RATE: "0",
   // A slow machine is no processor that is away.

@@ -108,5 +108,17 @@ export const nothingTakenOver = Metric.update(takenOver, 0)
 export const reportTakeover = (count: number) =>
   Effect.andThen(
     Metric.update(takenOver, count),
-    Effect.logInfo(`${count} sagas of an engine that does not answer are free for others`)
+    Effect.logInfo(`Sagas taken from workers whose lease is over: ${count}`)
   )
+
+/** Whoever has it has asked again, and writes what comes of that. */
+export const reportLost = ({ definition, key }: Held) =>
+  Effect.andThen(
+    Metric.update(fenced, 1),
+    Effect.logInfo(`${definition} ${key} is in other hands by now: what came of its step here is not written`)
+  )
+
+const fenced = Metric.counter("saga_fenced_writes_total", {
+  description: "Outcomes that were not written, because the saga was in other hands by then.",
+  incremental: true
+})

@@ -9,7 +9,7 @@ import * as Tree from "./Tree.ts"
 
 /**
  * The house from the ground up. A module imports from lower floors, never from above and never from a neighbour.
- * Stack, testing, audit and e2e are the workshop: they run and test the house, and no room of the house knows them.
+ * Stack, testing, audit, e2e and chaos are the workshop: they run and test the house, and no room of the house knows them.
  * Tests may look up as well: the workshop is made for them.
  */
 const floors: ReadonlyArray<ReadonlyArray<string>> = [
@@ -18,7 +18,8 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
   ["packages/commands", "packages/outbox", "packages/saga"],
   ["packages/contracts", "packages/chassis"],
   ["services/*", "packages/stack"],
-  ["packages/testing", "packages/audit", "packages/e2e"]
+  ["packages/testing", "packages/audit", "packages/e2e"],
+  ["packages/chaos"]
 ]
 
 const floorOf = (directory: string) =>

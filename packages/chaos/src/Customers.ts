@@ -1,0 +1,261 @@
+/**
+ * The load: customers who order, wait, lose patience, hang up, come back under the same key, cancel; each with a record of their
+ * own. They know nothing of what is behind the edges.
+ */
+import { randomUUID } from "node:crypto"
+
+import { isFinal, LedgerPage, LedgerStatus } from "@ecommerce/contracts/Edge/Ledger"
+import { Clock, Context, Duration, Effect, FiberSet, Layer, Option, Random, Ref, Schema } from "effect"
+import { HttpClient, HttpClientRequest, type HttpClientResponse } from "effect/http"
+
+import type { Answer, Kind, Sheet, Told } from "./Record.ts"
+
+export interface Options {
+  readonly edgeUrls: ReadonlyArray<string>
+  readonly plentiful: Product
+  /** Of which there is not enough. */
+  readonly scarce: Product
+}
+
+export interface Product {
+  readonly id: string
+  readonly priceCents: number
+}
+
+/** One who orders, and notes what happens. */
+interface Customer {
+  readonly sheet: Sheet
+  readonly note: (by: (known: Sheet) => Partial<Sheet>) => Effect.Effect<void>
+}
+
+/** How often of a hundred. */
+const mixture: ReadonlyArray<readonly [Kind, number]> = [
+  ["paid", 34],
+  ["slow card", 10],
+  ["declined", 7],
+  ["capture declined", 7],
+  ["scarce", 10],
+  ["sent twice", 10],
+  ["cancelled early", 7],
+  ["cancelled late", 6],
+  ["hung up", 9]
+]
+
+const tokens: Readonly<Partial<Record<Kind, string>>> = {
+  "slow card": "tok_slow_700",
+  declined: "tok_decline_insufficient",
+  "capture declined": "tok_capture_declined"
+}
+
+/** How long a customer waits for an answer before asking again. */
+const patience = Duration.seconds(5)
+const quantity = 2
+
+export class Customers extends Context.Service<
+  Customers,
+  {
+    /** Comes and comes, until it is interrupted; those who have begun go on. */
+    readonly arrive: Effect.Effect<never>
+    /** So many of this kind, now. */
+    readonly send: (kind: Kind, count: number) => Effect.Effect<void>
+    /** Until everybody has had an answer. */
+    readonly done: Effect.Effect<void>
+    readonly sheets: Effect.Effect<ReadonlyArray<Sheet>>
+    /** All of a customer's orders, as they are told now. */
+    readonly ask: (userId: string) => Effect.Effect<ReadonlyArray<Told>>
+  }
+>()("@ecommerce/chaos/Customers") {
+  static readonly layer = (options: Options) =>
+    Layer.effect(
+      Customers,
+      Effect.gen(function* () {
+        const http = yield* HttpClient.HttpClient
+        const fibers = yield* FiberSet.make()
+        const sheets: Array<Ref.Ref<Sheet>> = []
+
+        /** At one edge after the other; none where nothing came back in time. */
+        const request = (turn: number, make: (url: string) => HttpClientRequest.HttpClientRequest, wait = patience) =>
+          http.execute(make(options.edgeUrls[turn % options.edgeUrls.length] ?? "")).pipe(
+            Effect.flatMap((response) => Effect.map(response.text, (body) => ({ response, body }))),
+            Effect.timeout(wait),
+            Effect.option
+          )
+
+        const order = (sheet: Sheet) => (url: string) => {
+          const product = sheet.kind === "scarce" ? options.scarce : options.plentiful
+          return HttpClientRequest.post(`${url}/orders`).pipe(
+            HttpClientRequest.setHeader("idempotency-key", sheet.key),
+            HttpClientRequest.bodyJsonUnsafe({
+              user_id: sheet.userId,
+              email: "ada@example.com",
+              items: [{ product_id: product.id, quantity }],
+              payment: { method: "card", token: tokens[sheet.kind] ?? "tok_visa_success" }
+            })
+          )
+        }
+
+        /** Again and again under the same key, until there is an answer that is one. */
+        const place = Effect.fnUntraced(function* ({ note, sheet }: Customer, first: number) {
+          for (let turn = first; ; turn++) {
+            const isImpatient = sheet.kind === "hung up" && turn - first < 3
+            const wait = isImpatient ? Duration.millis(yield* Random.nextIntBetween(1, 60)) : patience
+            yield* note(({ requests }) => ({ requests: requests + 1 }))
+            const answered = yield* request(turn, order(sheet), wait)
+            if (Option.isSome(answered)) {
+              const { body, response } = answered.value
+              const said = read(response, body)
+              if (said === "strange") {
+                return yield* note(({ strange }) => ({
+                  strange: [...strange, `was answered with ${response.status} ${body}`]
+                }))
+              }
+              if (said !== "later") {
+                yield* note(({ answers }) => ({ answers: [...answers, said] }))
+                return said.status === 202 ? said.orderId : undefined
+              }
+            }
+            yield* pause
+          }
+        })
+
+        const cancel = Effect.fnUntraced(function* ({ note }: Customer, orderId: string) {
+          for (let turn = 0; ; turn++) {
+            const answered = yield* request(turn, (url) => HttpClientRequest.post(`${url}/orders/${orderId}/cancel`))
+            if (Option.isSome(answered)) {
+              const { body, response } = answered.value
+              if (response.status === 202) {
+                const { status } = yield* decodeStanding(body)
+                return yield* note(() => ({ isCancelled: !isFinal(status) }))
+              }
+              if (read(response, body) === "strange" || body.includes("order_not_authorized_yet")) {
+                return yield* note(({ strange }) => ({
+                  strange: [...strange, `was answered with ${response.status} ${body} when it was cancelled`]
+                }))
+              }
+            }
+            yield* pause
+          }
+        })
+
+        const awaitEnd = Effect.fnUntraced(function* (orderId: string) {
+          for (let turn = 0; ; turn++) {
+            const answered = yield* request(turn, (url) => HttpClientRequest.get(`${url}/orders/${orderId}`))
+            if (Option.isSome(answered) && answered.value.response.status === 200) {
+              const { status } = yield* decodeStanding(answered.value.body)
+              if (status === "COMPLETED" || isFinal(status)) return
+            }
+            yield* pause
+          }
+        })
+
+        const live = Effect.fnUntraced(function* (customer: Customer) {
+          const { kind } = customer.sheet
+          const turn = yield* Random.nextIntBetween(0, 1)
+          if (kind === "sent twice") {
+            // At both edges at once, and again when it is long over.
+            yield* Effect.all([place(customer, turn), place(customer, turn + 1)], { concurrency: 2 })
+            yield* Effect.sleep(yield* Random.nextIntBetween(200, 4000))
+            return yield* place(customer, turn)
+          }
+          const orderId = yield* place(customer, turn)
+          if (orderId === undefined) return
+          if (kind === "cancelled late") yield* awaitEnd(orderId)
+          if (kind === "cancelled early") yield* Effect.sleep(yield* Random.nextIntBetween(0, 150))
+          if (kind === "cancelled early" || kind === "cancelled late") yield* cancel(customer, orderId)
+        }, Effect.orDie)
+
+        const begin = Effect.fnUntraced(function* (kind: Kind) {
+          const product = kind === "scarce" ? options.scarce : options.plentiful
+          const sheet: Sheet = {
+            key: randomUUID(),
+            kind,
+            userId: randomUUID(),
+            totalCents: quantity * product.priceCents,
+            requests: 0,
+            answers: [],
+            isCancelled: false,
+            strange: []
+          }
+          const kept = yield* Ref.make(sheet)
+          sheets.push(kept)
+          const note: Customer["note"] = (by) => Ref.update(kept, (known) => ({ ...known, ...by(known) }))
+          yield* FiberSet.run(fibers, live({ sheet, note }))
+        })
+
+        const arrive = Effect.gen(function* () {
+          yield* begin(yield* draw)
+          yield* Effect.sleep(yield* Random.nextIntBetween(20, 180))
+        }).pipe(Effect.forever)
+
+        /** Asked until somebody answers. */
+        const ask = (userId: string) =>
+          Effect.gen(function* () {
+            for (let turn = 0; ; turn++) {
+              const answered = yield* request(turn, (url) => HttpClientRequest.get(`${url}/orders?user_id=${userId}`))
+              if (Option.isSome(answered) && answered.value.response.status === 200) {
+                const { orders } = yield* decodePage(answered.value.body)
+                return orders.map((one): Told => ({
+                  orderId: one.order_ledger_id,
+                  status: one.status,
+                  totalCents: one.total_cents
+                }))
+              }
+              yield* pause
+            }
+          }).pipe(Effect.orDie)
+
+        return Customers.of({
+          arrive,
+          send: (kind, count) => Effect.replicateEffect(begin(kind), count, { discard: true }),
+          done: FiberSet.awaitEmpty(fibers),
+          sheets: Effect.suspend(() => Effect.forEach(sheets, Ref.get)),
+          ask
+        })
+      })
+    )
+}
+
+const pause = Effect.flatMap(Random.nextIntBetween(100, 500), Effect.sleep)
+
+const draw = Effect.gen(function* () {
+  let left = yield* Random.nextIntBetween(0, 99)
+  for (const [kind, share] of mixture) {
+    left -= share
+    if (left < 0) return kind
+  }
+  return "paid" as const
+})
+
+/** `later`: it was too much, or is not clear, and to be asked again. */
+const read = (response: HttpClientResponse.HttpClientResponse, body: string): Answer | "later" | "strange" => {
+  const { headers, status } = response
+  if (status === 409 || status === 429 || status === 503) return "later"
+  if (status !== 202 && status !== 402) return "strange"
+  const orderId = Option.getOrUndefined(decodeNamed(body))?.order_ledger_id
+  return orderId === undefined
+    ? "strange"
+    : { status, body, orderId, isReplay: headers["idempotent-replayed"] === "true" }
+}
+
+const decodeNamed = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ order_ledger_id: Schema.String })))
+const decodeStanding = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Struct({ status: LedgerStatus })))
+const decodePage = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.toCodecJson(LedgerPage)))
+
+/** Some of everything are there, and too few of one. */
+export const stock = Effect.fn("Customers.stock")(function* (inventoryUrl: string) {
+  const http = yield* HttpClient.HttpClient
+  const make = Effect.fnUntraced(function* (sku: string, priceCents: number, initialStock: number) {
+    const response = yield* http.execute(
+      HttpClientRequest.post(`${inventoryUrl}/products`).pipe(
+        HttpClientRequest.bodyJsonUnsafe({ name: sku, sku, priceCents, initialStock })
+      )
+    )
+    const { id } = yield* Effect.flatMap(response.json, decodeProduct)
+    const product: Product = { id, priceCents }
+    return product
+  })
+  const now = yield* Clock.currentTimeMillis
+  return { plentiful: yield* make(`PLENTY-${now}`, 2499, 1_000_000), scarce: yield* make(`SCARCE-${now}`, 999, 20) }
+}, Effect.orDie)
+
+const decodeProduct = Schema.decodeUnknownEffect(Schema.Struct({ id: Schema.String }))

@@ -1,0 +1,68 @@
+/**
+ * What a run was like, as a table and as JSON.
+ */
+import { isClean, render as renderFindings } from "@ecommerce/audit/Report"
+import * as Welcome from "@ecommerce/stack/Welcome"
+
+import { missingIn, type Seen, type Sight, sights } from "./Evidence.ts"
+import { type Verdict, violationsOf } from "./Verdict.ts"
+
+export interface Outcome {
+  readonly seed: number
+  readonly secondsOfTrouble: number
+  readonly edges: number
+  readonly orchestrators: number
+  /** By kind, how often. */
+  readonly faults: Readonly<Record<string, number>>
+  readonly seen: Seen
+  readonly secondsToQuiet: number
+  /** The bound for that. */
+  readonly secondsAllowed: number
+  readonly errorsLogged: number
+  readonly verdict: Verdict
+}
+
+/** What is wrong with the run: nothing, or a sentence each. */
+export const complaints = ({ seen, verdict }: Outcome): ReadonlyArray<string> => [
+  ...(violationsOf(verdict) > 0 ? [`${violationsOf(verdict)} violations`] : []),
+  ...(verdict.moving.length > 0 ? [`it did not come to rest: ${verdict.moving.join(", ")}`] : []),
+  ...missingIn(seen).map((sight) => `never seen: ${sights[sight]}`)
+]
+
+export const render = (outcome: Outcome): string => {
+  const { errorsLogged, faults, secondsAllowed, secondsToQuiet, seen, verdict } = outcome
+  const { tally } = verdict
+  const rows = (counts: Readonly<Record<string, number>>) =>
+    Object.entries(counts)
+      .toSorted(([one], [other]) => one.localeCompare(other))
+      .map(([what, count]) => [what, String(count)])
+  const names = Object.keys(sights).filter((name): name is Sight => Object.hasOwn(sights, name))
+  const found = complaints(outcome)
+  return [
+    "",
+    Welcome.columns(["trouble", "times"], rows(faults)),
+    "",
+    Welcome.columns(
+      ["orders", "count"],
+      [
+        ["asked for", String(tally.asked)],
+        ["accepted", String(tally.accepted)],
+        ["declined", String(tally.declined)],
+        ...rows(tally.ends),
+        ["requests sent again", String(tally.retried)],
+        ["answers replayed", String(tally.replayed)],
+        ["errors logged by services", String(errorsLogged)]
+      ]
+    ),
+    "",
+    Welcome.columns(
+      ["has to be seen", "times"],
+      names.map((name) => [sights[name], String(seen[name])])
+    ),
+    renderFindings({ findings: verdict.findings, moving: verdict.moving }),
+    "",
+    `  At rest ${secondsToQuiet.toFixed(1)} s after the trouble was over, of ${secondsAllowed} s allowed.`,
+    `  ${violationsOf(verdict)} violations. ${found.length === 0 && isClean(verdict) ? "All is well" : `NOT WELL: ${found.join("; ")}`}.`,
+    `  Again: npm run chaos -- --seconds ${outcome.secondsOfTrouble} --seed ${outcome.seed}`
+  ].join("\n")
+}

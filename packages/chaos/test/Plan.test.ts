@@ -1,0 +1,73 @@
+import { kindOf, type Cast, draw, describe as tell } from "@ecommerce/chaos/Plan"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+
+const cast: Cast = {
+  edges: ["edge-api-1", "edge-api-2"],
+  orchestrators: ["orchestrator-1", "orchestrator-2"],
+  others: ["inventory", "orders", "payment"],
+  links: ["customers → edge-api-1", "orchestrator-1 → payment", "orchestrator-1 → database", "orders → database"]
+}
+
+const kinds = [
+  "PostgreSQL restarted, fast",
+  "PostgreSQL restarted, immediate",
+  "SIGSTOP beyond a lease, SIGCONT",
+  "backends terminated",
+  "connections cut",
+  "delays",
+  "events poisoned",
+  "kill -9",
+  "kill -9, two at once",
+  "replies lost",
+  "runs held back"
+]
+
+describe("a plan", () => {
+  it.effect("is the same for the same seed, and another one for another", () =>
+    Effect.gen(function* () {
+      const plan = yield* draw(7, cast, 3)
+      assert.deepStrictEqual(yield* draw(7, cast, 3), plan)
+      assert.notDeepEqual(yield* draw(8, cast, 3), plan)
+    })
+  )
+
+  it.effect("has every kind of trouble in its first deck, whatever the seed", () =>
+    Effect.gen(function* () {
+      for (let seed = 0; seed < 50; seed++) {
+        const { network, processes } = yield* draw(seed, cast, 2)
+        const first = [network, processes].flatMap(({ leastTurns, turns }) => turns.slice(0, leastTurns))
+        assert.deepStrictEqual([...new Set(first.map(({ fault }) => kindOf(fault)))].toSorted(), kinds)
+        assert.isTrue(network.turns.length === 2 * network.leastTurns)
+      }
+    })
+  )
+
+  it.effect("kills each process, and pairs of two, and pauses an orchestrator and somebody else", () =>
+    Effect.gen(function* () {
+      const { leastTurns, turns } = (yield* draw(3, cast, 1)).processes
+      assert.strictEqual(leastTurns, turns.length)
+      const kills = turns.flatMap(({ fault }) => (fault._tag === "Kill" ? [fault.names] : []))
+      const everybody = [...cast.edges, ...cast.orchestrators, ...cast.others]
+      assert.deepStrictEqual(
+        kills
+          .filter(({ length }) => length === 1)
+          .flat()
+          .toSorted(),
+        everybody.toSorted()
+      )
+      for (const pair of kills.filter(({ length }) => length > 1)) assert.strictEqual(new Set(pair).size, 2)
+      const paused = turns.flatMap(({ fault }) => (fault._tag === "Pause" ? [fault.name] : []))
+      assert.strictEqual(paused.filter((name) => cast.orchestrators.includes(name)).length, 1)
+      assert.strictEqual(paused.length, 2)
+    })
+  )
+
+  it.effect("is told in words", () =>
+    Effect.gen(function* () {
+      const { network, processes } = yield* draw(3, cast, 1)
+      const told = [...network.turns, ...processes.turns].map(({ fault }) => tell(fault))
+      assert.includeMembers(told, ["kill -9 payment", "restart PostgreSQL, fast", "cut all 4 links", "poison orders"])
+    })
+  )
+})

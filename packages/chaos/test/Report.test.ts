@@ -1,0 +1,50 @@
+import { complaints, type Outcome, render } from "@ecommerce/chaos/Report"
+import { assert, describe, it } from "@effect/vitest"
+
+const good: Outcome = {
+  seed: 7,
+  secondsOfTrouble: 75,
+  edges: 2,
+  orchestrators: 3,
+  faults: { "kill -9": 9 },
+  seen: { takeovers: 3, fencedWrites: 1, lateRuns: 1, deadLetters: 2, unknowns: 3, refunds: 4 },
+  secondsToQuiet: 3.21,
+  secondsAllowed: 100,
+  errorsLogged: 0,
+  verdict: {
+    findings: [{ invariant: "all is as it was told", looked: 12, violations: [] }],
+    moving: [],
+    tally: { asked: 12, accepted: 11, declined: 1, ends: { COMPLETED: 11 }, retried: 5, replayed: 2 }
+  }
+}
+
+describe("a report", () => {
+  it("tells of a run that went well, and how to repeat it", () => {
+    assert.deepStrictEqual(complaints(good), [])
+    const text = render(good)
+    assert.match(text, /kill -9 +9/u)
+    assert.match(text, /COMPLETED +11/u)
+    assert.include(text, "At rest 3.2 s after the trouble was over")
+    assert.include(text, "0 violations. All is well.")
+    assert.include(text, "npm run chaos -- --seconds 75 --seed 7")
+  })
+
+  it("complains of violations, of what does not come to rest, and of what was never seen", () => {
+    const bad: Outcome = {
+      ...good,
+      seen: { ...good.seen, fencedWrites: 0 },
+      verdict: {
+        ...good.verdict,
+        findings: [{ invariant: "all is as it was told", looked: 12, violations: ["order 1 is gone", "order 2 too"] }],
+        moving: ["1 orders are on their way"]
+      }
+    }
+    assert.deepStrictEqual(complaints(bad), [
+      "2 violations",
+      "it did not come to rest: 1 orders are on their way",
+      "never seen: one that came back too late was kept from writing"
+    ])
+    assert.include(render(bad), "NOT WELL: 2 violations")
+    assert.include(render(bad), "order 1 is gone")
+  })
+})

@@ -1,0 +1,44 @@
+import { assert, layer } from "@effect/vitest"
+import { Effect } from "effect"
+
+import { cancel, everythingFits, newProduct, place, shop, statesOf, stockOf, untilState } from "./fixtures/Shop.ts"
+
+const many = { concurrency: "unbounded" } as const
+const times = (count: number) => Array.from({ length: count }, (_, number) => number)
+
+layer(shop(), { excludeTestServices: true })("many orders for one product", (it) => {
+  it.effect("of which one is left: one of two hundred has it, and the others fail and leave nothing behind", () =>
+    Effect.gen(function* () {
+      const productId = yield* newProduct(1)
+      const orders = yield* Effect.forEach(times(200), () => place({ productId }), many)
+      const ends = yield* Effect.forEach(orders, (orderId) => statesOf(orderId), { concurrency: 20 })
+      assert.strictEqual(ends.filter((states) => states.at(-1) === "COMPLETED").length, 1)
+      assert.strictEqual(ends.filter((states) => states.at(-1) === "FAILED").length, 199)
+      assert.strictEqual(yield* stockOf(productId), 0)
+      yield* everythingFits
+    })
+  )
+
+  it.effect(
+    "that all want, half of which are cancelled wherever they are by then, leave it as the others took it",
+    () =>
+      Effect.gen(function* () {
+        const productId = yield* newProduct(1000)
+        const orders = yield* Effect.forEach(
+          times(200),
+          (number) =>
+            Effect.gen(function* () {
+              const orderId = yield* place({ productId, quantity: 2 })
+              if (number % 2 === 1) return { orderId, end: "COMPLETED" }
+              yield* Effect.sleep(`${number * 2} millis`)
+              assert.strictEqual(yield* cancel(orderId), 202)
+              return { orderId, end: "CANCELLED" }
+            }),
+          many
+        )
+        yield* Effect.forEach(orders, ({ end, orderId }) => untilState(orderId, end), { concurrency: 20 })
+        assert.strictEqual(yield* stockOf(productId), 800)
+        yield* everythingFits
+      })
+  )
+})
