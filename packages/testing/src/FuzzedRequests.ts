@@ -17,8 +17,7 @@ export interface Asking extends Generated.Making {
 }
 
 /** What an address or a query may be made of besides what the schema says; as it stands on the wire. */
-const hostilePieces = fc.constantFrom(
-  "%00",
+const otherPieces = fc.constantFrom(
   "%ff",
   "%ed%a0%80",
   "%zz",
@@ -37,6 +36,12 @@ const hostilePieces = fc.constantFrom(
   "%0d%0aset-cookie:%20a=b",
   "%5B%5D",
   ""
+)
+
+/** NUL comes often: it is what PostgreSQL cannot store, in any text. */
+const hostilePieces = fc.oneof(
+  { weight: 1, arbitrary: fc.constantFrom("%00", "a%00b") },
+  { weight: 3, arbitrary: otherPieces }
 )
 
 /** Values of headers that few expect; no line break, which would be another header. */
