@@ -62,11 +62,9 @@ export class CursorGone extends Problem<CursorGone>()(
   {}
 ) {}
 
-const between = (minimum: number, maximum: number) =>
-  Schema.String.check(Schema.isPattern(/^[0-9]{1,4}$/u, { expected: "a whole number" })).pipe(
-    Schema.decodeTo(Schema.NumberFromString),
-    Schema.check(Schema.isBetween({ minimum, maximum }))
-  )
+/** By a pattern, so that documents say the bounds too. */
+const wholeNumber = (pattern: RegExp, expected: string) =>
+  Schema.String.check(Schema.isPattern(pattern, { expected })).pipe(Schema.decodeTo(Schema.NumberFromString))
 
 export const ConsumerName = Schema.String.check(
   Schema.isPattern(/^[a-z0-9][a-z0-9._-]{0,99}$/u, { expected: "a name such as edge-api.prices" })
@@ -75,8 +73,8 @@ export const ConsumerName = Schema.String.check(
 export const FeedQuery = Schema.Struct({
   consumer: ConsumerName,
   after: Schema.optionalKey(Cursor),
-  limit: Schema.optionalKey(between(1, 1000)),
-  wait: Schema.optionalKey(between(0, 30))
+  limit: Schema.optionalKey(wholeNumber(/^(?:[1-9][0-9]{0,2}|1000)$/u, "a whole number from 1 to 1000")),
+  wait: Schema.optionalKey(wholeNumber(/^(?:[12]?[0-9]|30)$/u, "a whole number from 0 to 30"))
 })
 export type FeedQuery = typeof FeedQuery.Type
 

@@ -122,7 +122,9 @@ export const decodeProblem = Schema.decodeUnknownSync(
   Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown))
 )
 
-const internals = /select|insert|update|node_modules|pg_|postgres|schema\.|\.[jt]s\b|file:|127\.0\.0\.1|localhost|\n/iu
+/** What no answer may tell. */
+export const internals =
+  /select|insert|update|node_modules|pg_|postgres|schema\.|\.[jt]s\b|file:|127\.0\.0\.1|localhost|\n/iu
 
 /** What a problem of any service may say. */
 const members = ["type", "title", "status", "error", "errors", "maximumBytes", "allowed", "trace_id"]

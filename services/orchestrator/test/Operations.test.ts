@@ -50,6 +50,16 @@ layer(shop({ RETRY_BASE_DELAY_MS: "60000", RETRY_MAX_DELAY: "10 minutes" }), { e
       })
     )
 
+    it.effect("refuses a consumer's name that is none", () =>
+      Effect.gen(function* () {
+        for (const name of ["%00", "a%00b", "%F0%9F%98%80", "A", "a".repeat(101)]) {
+          const { body, status } = yield* ask("POST", `/dead-letters/${name}/redrive`)
+          assert.strictEqual(status, 400, name)
+          assert.containSubset(body, { error: "validation_failed", errors: [{ in: "path", field: "consumer" }] })
+        }
+      })
+    )
+
     it.effect("shows sagas by their state, and one with its whole journal", () =>
       Effect.gen(function* () {
         const productId = yield* newProduct(5)

@@ -2,6 +2,7 @@
  * Events that a service could not use, as its operators see them.
  */
 import { Letter } from "@ecommerce/outbox/FeedDesk"
+import { ConsumerName } from "@ecommerce/outbox/FeedEndpoint"
 import { Problem } from "@ecommerce/protocol/Problem"
 import { ServiceToken } from "@ecommerce/protocol/ServiceToken"
 import { Schema } from "effect"
@@ -21,7 +22,7 @@ export const deadLettersGroup = HttpApiGroup.make("deadLetters")
       success: Schema.Struct({ deadLetters: Schema.Array(DeadLetter) }).annotate({ identifier: "DeadLetterList" })
     }),
     HttpApiEndpoint.post("redrive", "/dead-letters/:consumer/redrive", {
-      params: { consumer: Schema.String.check(Schema.isBetweenLength(1, 100)) },
+      params: { consumer: ConsumerName },
       success: Schema.Struct({ consumer: Schema.String, count: Schema.Int }).pipe(HttpApiSchema.status(202)),
       error: NoDeadLetters
     }).annotate(OpenApi.Description, "The consumer uses them again, in its next round.")
