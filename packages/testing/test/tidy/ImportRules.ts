@@ -9,7 +9,7 @@ import * as Tree from "./Tree.ts"
 
 /**
  * The house from the ground up. A module imports from lower floors, never from above and never from a neighbour.
- * Stack, testing and audit are the workshop: they run and test the house, and no room of the house knows them.
+ * Stack, testing, audit and bench are the workshop: they run, test and measure the house, and no room of the house knows them.
  * Tests may look up as well: the workshop is made for them.
  */
 const floors: ReadonlyArray<ReadonlyArray<string>> = [
@@ -18,7 +18,8 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
   ["packages/commands", "packages/outbox", "packages/saga"],
   ["packages/contracts", "packages/chassis"],
   ["services/*", "packages/stack"],
-  ["packages/testing", "packages/audit"]
+  ["packages/testing", "packages/audit"],
+  ["bench"]
 ]
 
 const floorOf = (directory: string) =>
