@@ -10,6 +10,7 @@ import { NodeHttpClient } from "@effect/platform-node"
 import { Cause, Effect, Exit, Layer, Option, Path, Ref } from "effect"
 
 import * as Figures from "./Figures.ts"
+import * as Limit from "./Limit.ts"
 import { Server } from "./Server.ts"
 import * as StackParts from "./StackParts.ts"
 
@@ -35,11 +36,12 @@ const partsOf = (options: Options) => {
       id: part.id,
       title: part.title,
       run: (tell: Tell) => StackParts.run(part, sizes, options.profiles, tell)
-    }))
+    })),
+    { id: "limit", title: "The limit", run: (tell: Tell) => Limit.run(sizes, tell) }
   ]
 }
 
-export const names: ReadonlyArray<string> = StackParts.parts.map(({ id }) => id)
+export const names: ReadonlyArray<string> = [...StackParts.parts.map(({ id }) => id), "limit"]
 
 const supervisorLayer = Layer.unwrap(
   Effect.map(Logbook, ({ write }) => Supervisor.layer({ onLine: write, stopTimeout: "15 seconds" }))

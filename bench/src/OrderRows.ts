@@ -29,9 +29,8 @@ export interface TableRows {
 export interface OrderRows {
   /** In an order in which foreign keys find what they point to. */
   readonly tables: ReadonlyArray<TableRows>
-  /** How many ids an order has: its own, its saga's, its payment's, …; the order's own is the first. */
+  /** How many ids an order has: first its own, then its product's, then its saga's, its payment's, … */
   readonly ids: number
-  readonly productId: string
 }
 
 const Columns = rowsOf(
@@ -44,12 +43,10 @@ const bare = (id: string) => id.replaceAll("-", "")
 
 /** Numbers the ids of one order as they turn up. What it shares with other orders stays as it is. */
 class Ids {
-  readonly numbers = new Map<string, number>()
-  readonly shared: ReadonlySet<string>
+  readonly numbers: Map<string, number>
 
-  constructor(first: string, shared: ReadonlySet<string>) {
-    this.shared = shared
-    this.numbers.set(bare(first), 0)
+  constructor(first: ReadonlyArray<string>) {
+    this.numbers = new Map(first.map((id, number) => [bare(id), number]))
   }
 
   take(text: string): Value {
@@ -57,7 +54,6 @@ class Ids {
     let from = 0
     for (const { 0: id, index } of text.matchAll(isId)) {
       const key = bare(id)
-      if (this.shared.has(key)) continue
       const number = this.numbers.get(key) ?? this.numbers.size
       this.numbers.set(key, number)
       parts.push(text.slice(from, index), id.includes("-") ? number : -1 - number)
@@ -99,7 +95,7 @@ const inOrder = Effect.fnUntraced(function* ({ administrator }: BenchDatabase, t
   return done
 })
 
-/** What this order has left behind. Its product is one that it shares with others. */
+/** What this order has left behind. */
 export const capture = Effect.fn("OrderRows.capture")(function* (
   database: BenchDatabase,
   orderId: string,
@@ -107,13 +103,13 @@ export const capture = Effect.fn("OrderRows.capture")(function* (
 ) {
   const { administrator } = database
   const columns = yield* columnsOf(database)
-  const ids = new Ids(orderId, new Set([bare(productId)]))
+  const ids = new Ids([orderId, productId])
   const tables: Array<TableRows> = []
   for (const table of yield* inOrder(database, [...new Set(columns.map(({ table }) => table))])) {
     const given = columns.filter((column) => column.table === table && column.isGiven)
     const fields = given.map(({ column }) => `'${column}', "${column}"::text`).join(", ")
     // Whatever names the order, or one of the ids that came to light in tables before: the saga's, the payment's.
-    const known = [...ids.numbers.keys()].join("|")
+    const known = [...ids.numbers.keys()].filter((id) => id !== bare(productId)).join("|")
     const rows = yield* Rows(
       administrator.unsafe(
         `SELECT json_build_object(${fields}) AS row FROM ${table} AS t WHERE replace(to_jsonb(t)::text, '-', '') ~ $1`,
@@ -132,12 +128,21 @@ export const capture = Effect.fn("OrderRows.capture")(function* (
       )
     })
   }
-  const captured: OrderRows = { tables, ids: ids.numbers.size, productId }
+  const captured: OrderRows = { tables, ids: ids.numbers.size }
   return captured
 })
 
-/** Ids for one more order. */
-export const freshIds = ({ ids }: OrderRows): ReadonlyArray<string> => Array.from({ length: ids }, () => randomUUID())
+/** Grows with time, as the services' own ids do: where in an index a row comes to lie is a part of what it costs. */
+const freshId = (millis: number) => {
+  const time = millis.toString(16).padStart(12, "0")
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`
+}
+
+/** Ids for one more order of this product. */
+export const freshIds = ({ ids }: OrderRows, productId: string): ReadonlyArray<string> => {
+  const now = Date.now()
+  return Array.from({ length: ids }, (_, number) => (number === 1 ? productId : freshId(now)))
+}
 
 /** A value with the ids of another order. */
 export const valueOf = (value: Value, ids: ReadonlyArray<string>): string | null => {
