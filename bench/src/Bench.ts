@@ -10,6 +10,7 @@ import { NodeHttpClient } from "@effect/platform-node"
 import { Cause, Effect, Exit, Layer, Option, Path, Ref } from "effect"
 
 import * as Figures from "./Figures.ts"
+import * as Growth from "./Growth.ts"
 import * as Limit from "./Limit.ts"
 import { Server } from "./Server.ts"
 import * as StackParts from "./StackParts.ts"
@@ -24,10 +25,24 @@ export interface Options {
   readonly progress: (line: string) => Effect.Effect<void>
 }
 
-const full: StackParts.Sizes = { orders: 5000, fewOrders: 500, loneOrders: 100, warmUp: 2000 }
-const quick: StackParts.Sizes = { orders: 1000, fewOrders: 100, loneOrders: 20, warmUp: 400 }
-
-type Tell = (measures: ReadonlyArray<Figures.Measure>) => Effect.Effect<void>
+const full: Growth.Sizes = {
+  orders: 5000,
+  fewOrders: 500,
+  loneOrders: 100,
+  warmUp: 2000,
+  tables: [1000, 100_000, 1_000_000],
+  backlog: 20_000,
+  heldMillis: 10_000
+}
+const quick: Growth.Sizes = {
+  orders: 1000,
+  fewOrders: 100,
+  loneOrders: 20,
+  warmUp: 400,
+  tables: [1000, 10_000],
+  backlog: 1000,
+  heldMillis: 3000
+}
 
 const partsOf = (options: Options) => {
   const sizes = options.quick ? quick : full
@@ -35,13 +50,12 @@ const partsOf = (options: Options) => {
     ...StackParts.parts.map((part) => ({
       id: part.id,
       title: part.title,
-      run: (tell: Tell) => StackParts.run(part, sizes, options.profiles, tell)
+      run: (tell: Figures.Tell) => StackParts.run(part, sizes, options.profiles, tell)
     })),
-    { id: "limit", title: "The limit", run: (tell: Tell) => Limit.run(sizes, tell) }
+    { id: "limit", title: "The limit", run: (tell: Figures.Tell) => Limit.run(sizes, tell) },
+    ...(options.growth ? Growth.parts(sizes).map((part) => ({ ...part, title: "Growth" })) : [])
   ]
 }
-
-export const names: ReadonlyArray<string> = [...StackParts.parts.map(({ id }) => id), "limit"]
 
 const supervisorLayer = Layer.unwrap(
   Effect.map(Logbook, ({ write }) => Supervisor.layer({ onLine: write, stopTimeout: "15 seconds" }))
@@ -57,11 +71,13 @@ const reasonOf = (cause: Cause.Cause<unknown>) => {
 export const run = Effect.fn("Bench.run")(function* (options: Options) {
   const path = yield* Path.Path
   const wanted = Option.getOrUndefined(options.only)
-  const unknown = wanted?.find((name) => !names.includes(name))
+  const all = partsOf(options)
+  const unknown = wanted?.find((name) => !all.some(({ id }) => id === name))
   if (unknown !== undefined) {
-    return yield* new StartupError({ message: `The bench has no part ${unknown}: there are ${names.join(", ")}.` })
+    const names = all.map(({ id }) => id).join(", ")
+    return yield* new StartupError({ message: `The bench has no part ${unknown} here: there are ${names}.` })
   }
-  const parts = partsOf(options).filter(({ id }) => wanted === undefined || wanted.includes(id))
+  const parts = all.filter(({ id }) => wanted === undefined || wanted.includes(id))
   const figures = yield* Ref.make<ReadonlyArray<Figures.Figure>>([])
   const discarded = yield* Ref.make<ReadonlyArray<string>>([])
   const logs = path.join(path.resolve(yield* Repository.root, yield* StackSettings.dataDirectory.read), "bench", "logs")
@@ -69,8 +85,8 @@ export const run = Effect.fn("Bench.run")(function* (options: Options) {
   const everything = Effect.gen(function* () {
     for (let round = 1; round <= options.runs; round++) {
       for (const { id, run, title } of parts) {
-        yield* options.progress(`${round} of ${options.runs}: ${title} ...`)
-        const tell: Tell = (measures) => Ref.update(figures, (known) => Figures.join(known, title, measures))
+        yield* options.progress(`${round} of ${options.runs}: ${title} (${id}) ...`)
+        const tell: Figures.Tell = (measures) => Ref.update(figures, (known) => Figures.join(known, title, measures))
         const exit = yield* Effect.exit(Effect.scoped(Effect.provide(run(tell), supervisorLayer)))
         if (Exit.isSuccess(exit)) continue
         if (Cause.hasInterruptsOnly(exit.cause)) return yield* Effect.interrupt

@@ -1,7 +1,7 @@
 /**
  * What a bench has found: figures with a name for programs and a title for people, each with the value of every run.
  */
-import { Schema } from "effect"
+import { type Effect, Schema } from "effect"
 
 import { spread } from "./Statistics.ts"
 
@@ -39,6 +39,9 @@ export type Results = typeof Results.Type
 export const File = Schema.fromJsonString(Results)
 
 export type Measure = Omit<Figure, "runs" | "group"> & { readonly value: number | undefined }
+
+/** Told as soon as it is known: what comes later may fail. */
+export type Tell = (measures: ReadonlyArray<Measure>) => Effect.Effect<void>
 
 /** What one run has found joins what earlier runs of the same scenario have. */
 export const join = (

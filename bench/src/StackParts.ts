@@ -5,7 +5,7 @@ import { Effect, type Option } from "effect"
 
 import * as BenchStack from "./BenchStack.ts"
 import * as Costs from "./Costs.ts"
-import type { Measure } from "./Figures.ts"
+import type { Measure, Tell } from "./Figures.ts"
 import * as Measurement from "./Measurement.ts"
 import { type BenchDatabase, makeDatabase } from "./Server.ts"
 import { quantile } from "./Statistics.ts"
@@ -210,11 +210,11 @@ export const warm = Effect.fn("StackParts.warm")(function* (
 })
 
 /** One run of every load of this part, each told of as soon as it is over. */
-export const run = Effect.fn("StackParts.run")(function* <E, R>(
+export const run = Effect.fn("StackParts.run")(function* (
   part: Part,
   sizes: Sizes,
   profiles: Option.Option<string>,
-  tell: (measures: ReadonlyArray<Measure>) => Effect.Effect<void, E, R>
+  tell: Tell
 ) {
   const database = yield* makeDatabase({ hasTables: true, counts: part.counts })
   const options = { settings: part.settings, telemetry: part.telemetry, orchestrators: 1, profiles }

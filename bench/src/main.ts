@@ -31,7 +31,7 @@ const flags = {
     Flag.withDefault(false)
   ),
   only: Flag.String("only").pipe(
-    Flag.withDescription(`Some parts alone, separated by commas: ${Bench.names.join(", ")}`),
+    Flag.withDescription("Some parts alone, by their names, separated by commas: stack,limit"),
     Flag.optional
   ),
   runs: Flag.Int("runs").pipe(Flag.withDescription("How often each is run: 3 unless told"), Flag.optional),
