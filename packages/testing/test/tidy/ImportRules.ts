@@ -9,7 +9,8 @@ import * as Tree from "./Tree.ts"
 
 /**
  * The house from the ground up. A module imports from lower floors, never from above and never from a neighbour.
- * Stack, testing, audit, e2e and chaos are the workshop: they run and test the house, and no room of the house knows them.
+ * Stack, testing, audit, e2e, chaos and bench are the workshop: they run, test and measure the house, and no room of the house knows
+ * them.
  * Tests may look up as well: the workshop is made for them.
  */
 const floors: ReadonlyArray<ReadonlyArray<string>> = [
@@ -19,7 +20,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
   ["packages/contracts", "packages/chassis"],
   ["services/*", "packages/stack"],
   ["packages/testing", "packages/audit", "packages/e2e"],
-  ["packages/chaos"]
+  ["packages/chaos", "bench"]
 ]
 
 const floorOf = (directory: string) =>

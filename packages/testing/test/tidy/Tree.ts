@@ -67,8 +67,9 @@ export interface Workspace {
   readonly manifest: Manifest | undefined
 }
 
-/** The folder that a file's package lives in; undefined for what belongs to no package. */
-export const workspaceOf = (path: string) => /^(?:packages|services)\/[^/]+(?=\/)/.exec(path)?.[0]
+/** The folder that a file's package lives in; undefined for what belongs to no package, as the bench's guests do not. */
+export const workspaceOf = (path: string) =>
+  /^(?:(?:packages|services)\/[^/]+|bench(?!\/peers\/))(?=\/)/.exec(path)?.[0]
 
 export const workspaces = (tree: Tree): ReadonlyArray<Workspace> => {
   const directories = new Set(tree.flatMap(({ path }) => workspaceOf(path) ?? []))
