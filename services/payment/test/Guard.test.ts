@@ -115,7 +115,8 @@ const counted = Effect.map(Metric.snapshot, (all) =>
     all
       .filter(({ id }) => id.startsWith("payment_processor"))
       .map(({ attributes, id, state }) => {
-        const labels = Object.values(attributes ?? {}).join(" ")
+        const { unit: _, ...named } = attributes ?? {}
+        const labels = Object.values(named).join(" ")
         const value = "count" in state ? state.count : "value" in state ? state.value : undefined
         return [`${id} ${labels}`.trim(), Number(value)]
       })
