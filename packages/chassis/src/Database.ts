@@ -63,12 +63,12 @@ const harden =
         // One within another commits with that one.
         const transaction: Transaction = outer ?? { xid: undefined }
         return Effect.suspend(() => {
-          opened(1)
+          if (outer === undefined) opened(1)
           return original(Effect.provideService(effect, CurrentTransaction, transaction))
         }).pipe(
           Effect.onExit((exit) =>
             Effect.sync(() => {
-              opened(-1)
+              if (outer === undefined) opened(-1)
               if (Exit.isSuccess(exit) && outer === undefined && transaction.xid !== undefined)
                 committed(transaction.xid)
             })
@@ -88,7 +88,7 @@ export interface Options {
 }
 
 const poolSize = "How many connections this process may open."
-const poolUse = "Transactions that are open: each has a connection of the pool to itself."
+const poolUse = "Transactions that are open or wait for a connection: each takes one to itself."
 
 /** Names are snake_case in SQL and camelCase in code; this is the one place that turns them round. */
 export const make = Effect.fnUntraced(function* ({ committed = () => {}, ...options }: Options) {

@@ -2,6 +2,7 @@
  * Log lines: JSON for machines, pretty for people, each with the service's name and the trace that it belongs to.
  */
 import * as Otlp from "@ecommerce/telemetry/Otlp"
+import { scrub } from "@ecommerce/telemetry/Scrub"
 import { Cause, Console, Effect, Formatter, Layer, Logger, LogLevel, References } from "effect"
 
 import * as Settings from "./Settings.ts"
@@ -52,9 +53,9 @@ const textOf = ({ cause, date, fiber, logLevel, message }: Logger.Options<unknow
   return Formatter.formatJson({
     timestamp: date.toISOString(),
     level: logLevel.toUpperCase(),
-    message: Otlp.textOf(message),
+    message: scrub(Otlp.textOf(message)),
     ...fiber.getRef(References.CurrentLogAnnotations),
     ...(span === undefined ? {} : { trace_id: span.traceId, span_id: span.spanId }),
-    ...(cause.reasons.length > 0 ? { cause: Cause.pretty(cause) } : {})
+    ...(cause.reasons.length > 0 ? { cause: scrub(Cause.pretty(cause)) } : {})
   })
 }

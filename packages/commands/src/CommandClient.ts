@@ -84,11 +84,12 @@ export const to = (server: Server) =>
       mostBytes: Wire.mostBytes,
       bytesOf: (item) => Buffer.byteLength(item),
       run: (items) =>
-        timed(send(items)).pipe(
-          Effect.timeoutOrElse({
+        timed(
+          Effect.timeoutOrElse(send(items), {
             duration: timeout,
             orElse: () => Effect.fail(`There was no answer within ${Duration.format(timeout)}.`)
-          }),
+          })
+        ).pipe(
           Effect.catchTag("HttpClientError", () => Effect.fail("The service cannot be reached.")),
           Effect.catch((reason) => Effect.succeed(items.map(() => unavailable(reason)))),
           Effect.tapDefect((defect) => Effect.logError(`A batch of ${command.name} died`, defect))

@@ -8,7 +8,7 @@ import { createServer } from "node:http"
 import * as TelemetrySettings from "@ecommerce/chassis/Telemetry/Settings"
 import * as Received from "@ecommerce/telemetry/Received"
 import { NodeHttpServer } from "@effect/platform-node"
-import { Effect, FileSystem, Layer, Option, Path, Ref, Schema, Stream } from "effect"
+import { Effect, FileSystem, Layer, Option, Path, Ref, Schema, Semaphore, Stream } from "effect"
 import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 
 import * as Repository from "./Repository.ts"
@@ -28,7 +28,9 @@ export const start = Effect.fn("SpanKeeper.start")(function* (dataDirectory: str
   const { before, directory, now } = yield* filesIn(dataDirectory)
   yield* Repository.makeFolder(directory)
   const fileSystem = yield* FileSystem.FileSystem
-  const size = yield* Ref.make(0)
+  const sizeNow = Effect.map(fileSystem.stat(now), (info) => Number(info.size))
+  const size = yield* Ref.make(yield* Effect.orElseSucceed(sizeNow, () => 0))
+  const oneAtATime = yield* Semaphore.make(1)
 
   const write = Effect.fnUntraced(function* (text: string) {
     if ((yield* Ref.get(size)) > mostBytes) {
@@ -40,7 +42,10 @@ export const start = Effect.fn("SpanKeeper.start")(function* (dataDirectory: str
   })
 
   const take = HttpServerRequest.HttpServerRequest.use(({ text }) =>
-    Effect.as(Effect.ignore(Effect.flatMap(text, write)), HttpServerResponse.jsonUnsafe({}))
+    Effect.as(
+      Effect.ignore(Effect.flatMap(text, (body) => oneAtATime.withPermits(1)(write(body)))),
+      HttpServerResponse.jsonUnsafe({})
+    )
   )
 
   const served = yield* Layer.build(

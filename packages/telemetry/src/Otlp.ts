@@ -2,7 +2,7 @@
  * Spans and log lines in the words of OTLP. No secret may be among them: of errors there is their kind, and of texts that
  * others wrote what `Scrub.ts` leaves.
  */
-import { Array as Arr, Cause, type Logger, Option, Predicate, References, type Tracer } from "effect"
+import { Array as Arr, Cause, Formatter, type Logger, Option, Predicate, References, type Tracer } from "effect"
 import { OtlpResource, type OtlpLogger, type OtlpTracer } from "effect/observability"
 
 import { scrub } from "./Scrub.ts"
@@ -160,5 +160,7 @@ export const logOf = ({ cause, date, fiber, logLevel, message }: Logger.Options<
 
 export const textOf = (message: unknown): string =>
   Arr.ensure(message)
-    .map((part) => (Predicate.isString(part) ? part : part instanceof Error ? part.message : JSON.stringify(part)))
+    .map((part) =>
+      Predicate.isString(part) ? part : part instanceof Error ? part.message : Formatter.formatJson(part)
+    )
     .join(" ")

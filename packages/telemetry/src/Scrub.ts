@@ -5,14 +5,17 @@
  */
 
 const patterns: ReadonlyArray<readonly [RegExp, string]> = [
-  [/[\w.+-]+@[\w-]+(?:\.[\w-]+)+/gu, "(e-mail)"],
+  [/[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}/gu, "(e-mail)"],
   [/\btok_\w+/gu, "(card token)"],
   [/\bBearer\s+[\w.~+/-]+=*/giu, "Bearer (token)"],
   [/(postgres(?:ql)?:\/\/[^:/@\s]+):[^@\s]+@/gu, "$1:(password)@"]
 ]
 
 export const scrub = (text: string): string => {
-  let scrubbed = text
+  // An error may quote all of what it did not understand.
+  let scrubbed = text.length > longest ? `${text.slice(0, longest)}…` : text
   for (const [pattern, instead] of patterns) scrubbed = scrubbed.replaceAll(pattern, instead)
   return scrubbed
 }
+
+const longest = 8192

@@ -71,7 +71,8 @@ export class EndedSpan extends Tracer.NativeSpan {
 
   override end(endTime: bigint, exit: Exit.Exit<unknown, unknown>): void {
     if (this.status._tag === "Ended") return
-    super.end(endTime, exit)
+    // What it succeeded with, rows above all, is not kept until it is exported.
+    super.end(endTime, Exit.isSuccess(exit) ? Exit.void : exit)
     this.#ended(this)
   }
 }

@@ -160,7 +160,11 @@ const ids = [
 
 const nanos = Effect.clockWith((clock) => clock.currentTimeNanos)
 
-export const linkTo = (span: Tracer.AnySpan): Tracer.SpanLink => ({ span, attributes: {} })
+/** By its ids alone: spans that name each other would keep each other, and all that they were linked with, for ever. */
+export const linkTo = ({ sampled, spanId, traceId }: Tracer.AnySpan): Tracer.SpanLink => ({
+  span: Tracer.externalSpan({ sampled, spanId, traceId }),
+  attributes: {}
+})
 
 /** As many as OpenTelemetry has by default. */
 const mostLinks = 128

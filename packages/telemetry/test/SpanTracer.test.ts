@@ -162,6 +162,18 @@ describe("work that is done for several at once", () => {
   )
 })
 
+describe("a link", () => {
+  it.effect("names the other span, and does not hold it", () =>
+    Effect.gen(function* () {
+      const [span] = yield* recordedBy(Effect.withSpan(Effect.void, "other"))
+      assert.isDefined(span)
+      if (span === undefined) return
+      const { span: linked } = Trace.linkTo(span)
+      assert.deepStrictEqual([linked._tag, linked.spanId, linked.traceId], ["ExternalSpan", span.spanId, span.traceId])
+    })
+  )
+})
+
 describe("what is never recorded", () => {
   it.effect("a look for work, and a statement that belongs to nothing", () =>
     Effect.gen(function* () {

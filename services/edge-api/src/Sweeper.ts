@@ -9,9 +9,12 @@
  */
 import * as Settings from "@ecommerce/chassis/Settings"
 import * as Worker from "@ecommerce/chassis/Worker"
-import { Duration, Effect, Layer } from "effect"
+import * as Traceparent from "@ecommerce/protocol/Traceparent"
+import * as Trace from "@ecommerce/telemetry/Trace"
+import { Duration, Effect, Layer, Option } from "effect"
 
 import { Checkouts } from "./Checkouts.ts"
+import type { OpenOrder } from "./Checkouts/Requests.ts"
 import { Settlement } from "./Settlement.ts"
 
 const sweepEvery = Settings.duration(
@@ -36,7 +39,9 @@ export const layer = Layer.unwrap(
 
     const settleAbandoned = Effect.fn("Sweeper.settleAbandoned")(function* () {
       const orders = yield* checkouts.takeDue("OPEN", Duration.zero)
-      yield* Effect.forEach(orders, settlement.settle, { concurrency: "unbounded" })
+      yield* Effect.forEach(orders, (order) => inItsTrace(order)(settlement.settle(order)), {
+        concurrency: "unbounded"
+      })
       if (orders.length > 0)
         yield* Effect.logInfo(`${orders.length} orders were taken over: nobody worked on them any more`)
     })
@@ -44,7 +49,9 @@ export const layer = Layer.unwrap(
     const giveUpUnclaimed = Effect.fn("Sweeper.giveUpUnclaimed")(function* () {
       const unclaimed = yield* checkouts.takeDue("MARKED", patience)
       const unfinished = yield* checkouts.takeDue("LAPSING", Duration.zero)
-      yield* Effect.forEach([...unclaimed, ...unfinished], settlement.giveUp, { concurrency: "unbounded" })
+      yield* Effect.forEach([...unclaimed, ...unfinished], (order) => inItsTrace(order)(settlement.giveUp(order)), {
+        concurrency: "unbounded"
+      })
     })
 
     // In portions, so that no transaction is long; until one is not full.
@@ -57,3 +64,13 @@ export const layer = Layer.unwrap(
     )
   })
 )
+
+/** Found by a loop, which is not told of; what is done for an order is. */
+const inItsTrace =
+  ({ orderId, traceparent }: OpenOrder) =>
+  <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Trace.told(
+      Trace.within(Option.getOrUndefined(Traceparent.spanOf(traceparent)))(
+        Trace.span("order taken up again", () => ({ attributes: { "order.id": orderId } }))(work)
+      )
+    )
