@@ -4,7 +4,7 @@
  */
 import { Effect } from "effect"
 
-import * as OrderRows from "./OrderRows.ts"
+import type * as OrderRows from "./OrderRows.ts"
 import type { BenchDatabase } from "./Server.ts"
 
 /** In one transaction each, so that the log is written away in between. */

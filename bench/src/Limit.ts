@@ -37,11 +37,11 @@ interface Product {
   version: number
 }
 
-const stockColumns = ["product_version", "before_quantity", "after_quantity"]
+const stockColumns = new Set(["product_version", "before_quantity", "after_quantity"])
 
 /** Which text of this column's values another order has: its ids, and where the stock of its product has come to. */
 const textOf = (column: string, value: OrderRows.Value, ids: ReadonlyArray<string>, product: Product) => {
-  if (!stockColumns.includes(column)) return OrderRows.valueOf(value, ids)
+  if (!stockColumns.has(column)) return OrderRows.valueOf(value, ids)
   const left = 1_000_000_000 - product.version
   if (column === "product_version") return String(product.version)
   return String(column === "before_quantity" ? left + 1 : left)
