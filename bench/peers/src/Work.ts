@@ -4,8 +4,9 @@
  * A step takes a set of orders, so that whoever has several at a time pays for one statement.
  */
 import { randomUUID } from "node:crypto"
+import { setTimeout } from "node:timers/promises"
 
-import pg from "pg"
+import { Pool } from "pg"
 
 export interface Task {
   readonly host: string
@@ -20,7 +21,7 @@ export interface Task {
 export const readTask = (): Task => JSON.parse(process.argv[2] ?? "{}")
 
 export const poolOf = ({ database, host, password, port }: Task, max: number) =>
-  new pg.Pool({ host, port, user: "postgres", password, database, max })
+  new Pool({ host, port, user: "postgres", password, database, max })
 
 const tables = `
   CREATE TABLE IF NOT EXISTS products (id integer PRIMARY KEY, stock bigint NOT NULL CHECK (stock >= 0));
@@ -33,12 +34,12 @@ const tables = `
   CREATE TABLE IF NOT EXISTS captures (order_id uuid PRIMARY KEY, cents integer NOT NULL);
   INSERT INTO products SELECT n, 1000000000 FROM generate_series(0, 99) AS n ON CONFLICT DO NOTHING`
 
-export const prepare = (pool: pg.Pool) => pool.query(tables)
+export const prepare = (pool: Pool) => pool.query(tables)
 
 /** Of the order's id, so that a step needs to know nothing else. */
 const product = `('x' || right(id::text, 4))::bit(16)::int % 100`
 
-const step = (name: string, text: string) => (pool: pg.Pool, ids: ReadonlyArray<string>) =>
+const step = (name: string, text: string) => (pool: Pool, ids: ReadonlyArray<string>) =>
   pool.query({ name, text, values: [ids] })
 
 export const create = step(
@@ -65,10 +66,10 @@ export const confirm = step("confirm", `UPDATE orders SET status = 'CONFIRMED' W
 export const steps = { create, reserve, capture, confirm }
 export const names = ["create", "reserve", "capture", "confirm"] as const
 
-export const untilConfirmed = async (pool: pg.Pool, orders: number): Promise<void> => {
+export const untilConfirmed = async (pool: Pool, orders: number): Promise<void> => {
   const { rows } = await pool.query("SELECT count(*)::int AS done FROM orders WHERE status = 'CONFIRMED'")
   if (rows[0].done >= orders) return
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  await setTimeout(50)
   return untilConfirmed(pool, orders)
 }
 
@@ -84,11 +85,7 @@ export const each = async (orders: number, inFlight: number, one: (id: string) =
 }
 
 /** Warm, then measured; and every order looked at, so that nobody is fast by leaving something out. */
-export const measure = async (
-  task: Task,
-  pool: pg.Pool,
-  process: (orders: number) => Promise<unknown>
-): Promise<void> => {
+export const measure = async (task: Task, pool: Pool, process: (orders: number) => Promise<unknown>): Promise<void> => {
   await process(task.warmUp)
   await untilConfirmed(pool, task.warmUp)
   const startedAt = performance.now()

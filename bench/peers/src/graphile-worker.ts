@@ -17,7 +17,7 @@ const taskList = Object.fromEntries(
   Work.names.map((name, place) => [
     name,
     async (payload: unknown, helpers: { addJob: (name: string, payload: object) => Promise<unknown> }) => {
-      const { id } = payload as { id: string }
+      const id = typeof payload === "object" && payload !== null && "id" in payload ? String(payload.id) : ""
       await Work.steps[name](pool, [id])
       const next = Work.names[place + 1]
       if (next !== undefined) await helpers.addJob(next, { id })

@@ -7,6 +7,7 @@ import { spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { setTimeout } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 
 import * as restate from "@restatedev/restate-sdk"
@@ -45,7 +46,7 @@ const saga = restate.service({
     }
   }
 })
-await restate.serve({ services: [saga], port: 9080, logger: () => {} } as Parameters<typeof restate.serve>[0])
+await restate.serve({ services: [saga], port: 9080 })
 
 const post = (url: string, body: unknown) =>
   fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) })
@@ -57,7 +58,7 @@ const register = async (tries: number): Promise<void> => {
   )
   if (isDone) return
   if (tries === 0) throw new Error("restate-server does not take the deployment")
-  await new Promise((resolve) => setTimeout(resolve, 200))
+  await setTimeout(200)
   return register(tries - 1)
 }
 await register(150)
