@@ -7,11 +7,14 @@ import * as Repository from "@ecommerce/stack/Repository"
 import * as StackSettings from "@ecommerce/stack/Settings"
 import { Supervisor } from "@ecommerce/stack/Supervisor"
 import { NodeHttpClient } from "@effect/platform-node"
-import { Cause, Effect, Exit, Layer, Option, Path, Ref } from "effect"
+import { Cause, Effect, Exit, type FileSystem, Layer, Option, Path, Ref, type Scope } from "effect"
+import type { HttpClient } from "effect/http"
+import type { ChildProcessSpawner } from "effect/process"
 
 import * as Figures from "./Figures.ts"
 import * as Growth from "./Growth.ts"
 import * as Limit from "./Limit.ts"
+import * as Peers from "./Peers.ts"
 import { Server } from "./Server.ts"
 import * as StackParts from "./StackParts.ts"
 
@@ -25,26 +28,48 @@ export interface Options {
   readonly progress: (line: string) => Effect.Effect<void>
 }
 
-const full: Growth.Sizes = {
+type Sizes = Growth.Sizes & Peers.Sizes
+
+const full: Sizes = {
   orders: 5000,
   fewOrders: 500,
   loneOrders: 100,
   warmUp: 2000,
   tables: [1000, 100_000, 1_000_000],
   backlog: 20_000,
-  heldMillis: 10_000
+  heldMillis: 10_000,
+  peerOrders: 5000
 }
-const quick: Growth.Sizes = {
+const quick: Sizes = {
   orders: 1000,
   fewOrders: 100,
   loneOrders: 20,
   warmUp: 400,
   tables: [1000, 10_000],
   backlog: 1000,
-  heldMillis: 3000
+  heldMillis: 3000,
+  peerOrders: 1000
 }
 
-const partsOf = (options: Options) => {
+interface Part {
+  readonly id: string
+  readonly title: string
+  readonly run: (
+    tell: Figures.Tell
+  ) => Effect.Effect<
+    void,
+    unknown,
+    | ChildProcessSpawner.ChildProcessSpawner
+    | FileSystem.FileSystem
+    | HttpClient.HttpClient
+    | Path.Path
+    | Scope.Scope
+    | Server
+    | Supervisor
+  >
+}
+
+const partsOf = (options: Options): ReadonlyArray<Part> => {
   const sizes = options.quick ? quick : full
   return [
     ...StackParts.parts.map((part) => ({
@@ -53,6 +78,7 @@ const partsOf = (options: Options) => {
       run: (tell: Figures.Tell) => StackParts.run(part, sizes, options.profiles, tell)
     })),
     { id: "limit", title: "The limit", run: (tell: Figures.Tell) => Limit.run(sizes, tell) },
+    ...(options.peers ? Peers.parts(sizes) : []),
     ...(options.growth ? Growth.parts(sizes).map((part) => ({ ...part, title: "Growth" })) : [])
   ]
 }
@@ -77,6 +103,7 @@ export const run = Effect.fn("Bench.run")(function* (options: Options) {
     const names = all.map(({ id }) => id).join(", ")
     return yield* new StartupError({ message: `The bench has no part ${unknown} here: there are ${names}.` })
   }
+  if (options.peers) yield* Peers.install()
   const parts = all.filter(({ id }) => wanted === undefined || wanted.includes(id))
   const figures = yield* Ref.make<ReadonlyArray<Figures.Figure>>([])
   const discarded = yield* Ref.make<ReadonlyArray<string>>([])
