@@ -6,8 +6,8 @@ export default defineConfig({
     globalSetup: ["packages/testing/src/globalSetup.ts"],
     // Most tests wait for a process or a database, not for the processor.
     maxWorkers: 4,
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     coverage: { provider: "v8", include: ["packages/*/src/**", "services/*/src/**"], reporter: ["text", "html"] }
   }
 })

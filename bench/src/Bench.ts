@@ -83,7 +83,7 @@ const partsOf = (options: Options): ReadonlyArray<Part> => {
   ]
 }
 
-const supervisorLayer = Layer.unwrap(
+export const supervisorLayer = Layer.unwrap(
   Effect.map(Logbook, ({ write }) => Supervisor.layer({ onLine: write, stopTimeout: "15 seconds" }))
 )
 

@@ -11,9 +11,9 @@ import * as Repository from "@ecommerce/stack/Repository"
 import { Supervisor } from "@ecommerce/stack/Supervisor"
 import { topology } from "@ecommerce/stack/topology"
 import { Effect, Option, Path, Redacted, Schema } from "effect"
-import { HttpBody, HttpClient } from "effect/http"
+import { HttpBody, HttpClient, type HttpClientResponse } from "effect/http"
 
-import { type Plan, Tally } from "./load/Plan.ts"
+import { Arrived, type Plan, type Stream, Tally } from "./load/Plan.ts"
 import type { BenchDatabase } from "./Server.ts"
 import { Server } from "./Server.ts"
 
@@ -43,6 +43,10 @@ export interface BenchStack {
   readonly products: (count: number) => Effect.Effect<ReadonlyArray<string>, StartupError>
   /** Has orders placed, and answers when each has its answer. */
   readonly place: (load: Omit<typeof Plan.Type, "port" | "key">) => Effect.Effect<typeof Tally.Type, StartupError>
+  /** Has orders come at their own pace from now on, and answers at once. */
+  readonly arrive: (stream: Omit<Stream, "port" | "key">) => Effect.Effect<void, StartupError>
+  /** What has become of those since this was last asked. */
+  readonly arrived: Effect.Effect<Arrived, StartupError>
   /** By name. */
   readonly processes: Effect.Effect<ReadonlyMap<string, number>>
   /** Names of processes that have died and were started again: what was measured then does not count. */
@@ -61,6 +65,7 @@ export const start = Effect.fn("BenchStack.start")(function* (database: BenchDat
   const client = yield* HttpClient.HttpClient
   const claim = Effect.orDie(claimPort(0, local))
   const loadPort = yield* claim
+  const arrivals = `http://${local}:${loadPort}/arrivals`
   const ports = new Map<string, number>()
   for (const { name } of topology) ports.set(name, yield* claim)
   const urlOf = (name: string) => `http://${local}:${ports.get(name)}`
@@ -74,7 +79,14 @@ export const start = Effect.fn("BenchStack.start")(function* (database: BenchDat
       )
 
   const post = <A>(url: string, body: HttpBody.HttpBody, answer: Schema.Codec<A, unknown>) =>
-    client.post(url, { body }).pipe(
+    read(url, client.post(url, { body }), answer)
+
+  const read = <A, E extends Error, R>(
+    url: string,
+    asked: Effect.Effect<HttpClientResponse.HttpClientResponse, E, R>,
+    answer: Schema.Codec<A, unknown>
+  ) =>
+    asked.pipe(
       Effect.flatMap((response) => response.json),
       Effect.flatMap(Schema.decodeUnknownEffect(answer)),
       Effect.mapError((error) => new StartupError({ message: `${url}: ${error.message}` }))
@@ -137,6 +149,11 @@ export const start = Effect.fn("BenchStack.start")(function* (database: BenchDat
       const plan = { ...load, port: ports.get("edge-api") ?? 0, key: randomUUID() }
       return post(`http://${local}:${loadPort}/orders`, HttpBody.jsonUnsafe(plan), Tally)
     },
+    arrive: (stream) => {
+      const plan: Stream = { ...stream, port: ports.get("edge-api") ?? 0, key: randomUUID() }
+      return Effect.asVoid(post(arrivals, HttpBody.jsonUnsafe(plan), Arrived))
+    },
+    arrived: read(arrivals, client.get(arrivals), Arrived),
     processes: Effect.map(
       supervisor.states,
       (states) => new Map([...states].flatMap(([name, { pid }]) => (Option.isSome(pid) ? [[name, pid.value]] : [])))

@@ -2,7 +2,7 @@
  * Others that do the same four durable steps, on the same PostgreSQL, each as a process of its own.
  *
  * They are guests: installed where they are asked for, into a folder of their own, and shut off from every network. They reach
- * PostgreSQL over its socket, which costs them less than the connections over TCP that our services have.
+ * PostgreSQL past TCP through its socket, as our services do here.
  */
 import { StartupError } from "@ecommerce/chassis/StartupError"
 import * as Repository from "@ecommerce/stack/Repository"

@@ -8,7 +8,7 @@ import * as Credentials from "@ecommerce/stack/Credentials"
 import * as Databases from "@ecommerce/stack/Databases"
 import { EmbeddedPostgres } from "@ecommerce/stack/EmbeddedPostgres"
 import type { PgClient } from "@effect/sql-pg"
-import { Context, Effect, FileSystem, Layer, Option, Path, type Redacted, Ref } from "effect"
+import { Context, Effect, FileSystem, Layer, Option, Path, Redacted, Ref } from "effect"
 import { Reactivity } from "effect/reactivity"
 
 export interface BenchDatabase {
@@ -80,7 +80,9 @@ export const makeDatabase = Effect.fn("Server.makeDatabase")(function* (options:
   /** Statements are counted, which costs a little. */
   readonly counts: boolean
 }) {
-  const { credentials, nextName, url: urlOf } = yield* Server
+  const { credentials, nextName, socketDirectory, url: tcp } = yield* Server
+  const urlOf = (name: string) =>
+    Redacted.make(`${Redacted.value(tcp(name))}?host=${encodeURIComponent(socketDirectory)}`)
   const name = yield* nextName
   const onServer = (run: (sql: PgClient.PgClient) => Effect.Effect<unknown, unknown>) =>
     Effect.scoped(Effect.flatMap(connect(urlOf("postgres"), 1), run))

@@ -11,6 +11,8 @@ export interface Answer {
 }
 
 export interface Connection {
+  /** The other side may have closed one that was kept. */
+  readonly isOpen: () => boolean
   readonly send: (request: string) => Promise<Answer>
   readonly close: () => void
 }
@@ -46,10 +48,15 @@ export const open = (port: number): Promise<Connection> =>
 
     const socket = connect({ port, host: "127.0.0.1", noDelay: true }, () =>
       resolve({
+        isOpen: () => !socket.destroyed && socket.writable,
         send: (request) =>
           new Promise((answered, refused) => {
-            waiting = { resolve: answered, reject: refused }
-            socket.write(request)
+            if (socket.destroyed) {
+              refused(new Error("The connection was closed"))
+            } else {
+              waiting = { resolve: answered, reject: refused }
+              socket.write(request)
+            }
           }),
         close: () => socket.destroy()
       })

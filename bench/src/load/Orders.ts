@@ -7,7 +7,10 @@ import { setTimeout } from "node:timers/promises"
 import * as Connection from "./Connection.ts"
 import type { Plan, Tally } from "./Plan.ts"
 
-const requestOf = ({ key, products, waits }: Plan, number: number) => {
+export const requestOf = (
+  { key, products, waits }: Pick<Plan, "key" | "products" | "waits">,
+  number: number
+): string => {
   const body = JSON.stringify({
     user_id: randomUUID(),
     email: `customer${number}@example.com`,

@@ -28,3 +28,28 @@ export const Tally = Schema.Struct({
   refusals: Schema.Array(Schema.String)
 })
 export type Tally = typeof Tally.Type
+
+/** Orders that come at their own pace for so long, whether those before them are answered or not. */
+export const Stream = Schema.Struct({
+  port: Schema.Int,
+  products: Schema.Array(Schema.String),
+  key: Schema.String,
+  perSecond: Schema.Number,
+  seconds: Schema.Number
+})
+export type Stream = typeof Stream.Type
+
+/** What has become of a stream since it was last asked. */
+export const Arrived = Schema.Struct({
+  /** Whether the last order has its answer. */
+  isOver: Schema.Boolean,
+  /** So many have no answer yet. */
+  waiting: Schema.Int,
+  sent: Schema.Int,
+  accepted: Schema.Array(Schema.String),
+  /** Of each that was accepted, from the moment at which it should have been sent: a late sender shortens no wait. */
+  millis: Schema.Array(Schema.Number),
+  /** Of those that were not: what was said instead, and how often. */
+  refused: Schema.Record(Schema.String, Schema.Int)
+})
+export type Arrived = typeof Arrived.Type

@@ -8,13 +8,17 @@ import { text } from "node:stream/consumers"
 
 import { Schema } from "effect"
 
+import * as Arrivals from "./Arrivals.ts"
 import * as Orders from "./Orders.ts"
-import { Plan, Tally } from "./Plan.ts"
+import { Arrived, Plan, Stream, Tally } from "./Plan.ts"
 
 const readPlan = Schema.decodeUnknownSync(Schema.fromJsonString(Plan))
 const writeTally = Schema.encodeSync(Schema.fromJsonString(Tally))
+const readStream = Schema.decodeUnknownSync(Schema.fromJsonString(Stream))
+const writeArrived = Schema.encodeSync(Schema.fromJsonString(Arrived))
 
 let exported = 0
+let arrivals = Arrivals.none
 
 const take = async (request: IncomingMessage) => {
   for await (const bytes of request) exported += Buffer.byteLength(bytes)
@@ -22,6 +26,10 @@ const take = async (request: IncomingMessage) => {
 
 const answer = async (request: IncomingMessage): Promise<string> => {
   if (request.url === "/orders") return writeTally(await Orders.place(readPlan(await text(request))))
+  if (request.url === "/arrivals") {
+    if (request.method === "POST") arrivals = Arrivals.start(readStream(await text(request)))
+    return writeArrived(arrivals.take())
+  }
   if (request.method === "POST") await take(request)
   return JSON.stringify({ exported })
 }

@@ -45,6 +45,9 @@ const encoreFor = (sight: Exclude<Evidence.Sight, "refunds">, [orchestrator = ""
 
 const mostEncores = 6
 
+/** What was begun shows when leases have run out, and somebody has taken over. */
+const untilSeen = "5 seconds"
+
 export const run = Effect.fn("Chaos.run")(function* ({ seconds, seed, tell }: Options) {
   const { cast, edgeUrls } = yield* Deployment
   const customers = yield* Customers
@@ -73,8 +76,8 @@ export const run = Effect.fn("Chaos.run")(function* ({ seconds, seed, tell }: Op
     const [sight] = Evidence.missingIn(yield* Evidence.gather)
     if (sight === undefined) break
     // Whoever cancels what is completed has the money back.
-    if (sight === "refunds") yield* Effect.andThen(customers.send("cancelled late", 5), Effect.sleep("5 seconds"))
-    else yield* perform(encoreFor(sight, cast.orchestrators))
+    yield* sight === "refunds" ? customers.send("cancelled late", 5) : perform(encoreFor(sight, cast.orchestrators))
+    yield* Effect.sleep(untilSeen)
   }
   yield* Fiber.interrupt(arriving)
 
@@ -82,17 +85,20 @@ export const run = Effect.fn("Chaos.run")(function* ({ seconds, seed, tell }: Op
   yield* tell(`+${secondsOfTrouble.toFixed(1)} s  the trouble is over`)
   const books = yield* openBooks
   const secondsToQuiet = yield* Verdict.settle(books, secondsAllowed)
+  const verdict = yield* Verdict.reach(books, reconcile)
+  const { errors, secrecy } = yield* Evidence.Evidence
   const outcome: Outcome = {
     seed,
-    secondsOfTrouble: seconds,
+    secondsAsked: seconds,
+    secondsOfTrouble,
     edges: edgeUrls.length,
     orchestrators: cast.orchestrators.length,
     faults: yield* Ref.get(faults),
-    verdict: yield* Verdict.reach(books, reconcile),
+    verdict: { ...verdict, findings: [...verdict.findings, yield* secrecy] },
     seen: yield* Evidence.gather,
     secondsToQuiet,
     secondsAllowed,
-    errorsLogged: yield* Evidence.Evidence.use(({ errors }) => errors)
+    errorsLogged: yield* errors
   }
   return outcome
 })

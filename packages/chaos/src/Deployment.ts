@@ -11,7 +11,7 @@ import { orchestrator } from "@ecommerce/contracts/Orchestrator"
 import { orders } from "@ecommerce/contracts/Orders"
 import { payment } from "@ecommerce/contracts/Payment"
 import type { Place } from "@ecommerce/protocol/Place"
-import * as Credentials from "@ecommerce/stack/Credentials"
+import type * as Credentials from "@ecommerce/stack/Credentials"
 import * as Databases from "@ecommerce/stack/Databases"
 import { EmbeddedPostgres } from "@ecommerce/stack/EmbeddedPostgres"
 import { Logbook } from "@ecommerce/stack/Logbook"
@@ -61,7 +61,7 @@ export class Deployment extends Context.Service<
     /** For doing harm, and for looking; past the proxies. */
     readonly administrator: PgClient.PgClient
     readonly administratorUrl: Redacted.Redacted<string>
-    readonly signal: (member: string, signal: "SIGKILL" | "SIGSTOP" | "SIGCONT") => Effect.Effect<void>
+    readonly signal: (member: string, signal: "SIGKILL" | "SIGTERM" | "SIGSTOP" | "SIGCONT") => Effect.Effect<void>
     /** How often a member has been started again. */
     readonly lives: (member: string) => Effect.Effect<number>
     /** Until it is ready, in a later life than this one. */
@@ -70,7 +70,7 @@ export class Deployment extends Context.Service<
     readonly failure: Effect.Effect<never, StartupError>
   }
 >()("@ecommerce/chaos/Deployment") {
-  static readonly layer = (directory: string, orchestrators: number) =>
+  static readonly layer = (directory: string, orchestrators: number, credentials: Credentials.Credentials) =>
     Layer.effect(
       Deployment,
       Effect.gen(function* () {
@@ -78,7 +78,6 @@ export class Deployment extends Context.Service<
         const logbook = yield* Logbook
         const supervisor = yield* Supervisor
         const root = yield* Repository.root
-        const credentials = yield* Credentials.ephemeral
 
         const server = yield* EmbeddedPostgres.make({
           dataDirectory: path.join(directory, "postgres"),

@@ -1,6 +1,7 @@
 /**
  * What a run has to have seen: the rare things that all of this is for. A run without one of them proves nothing about it.
  */
+import type { Finding } from "@ecommerce/audit/Report"
 import { rowsOf } from "@ecommerce/sets/Sets"
 import { Context, Effect, Layer, Ref, Schema } from "effect"
 
@@ -38,25 +39,39 @@ export class Evidence extends Context.Service<
     readonly note: (sight: Sight, count: number) => Effect.Effect<void>
     /** How many errors were logged. */
     readonly errors: Effect.Effect<number>
+    /** That nothing which has to be kept secret stands in a log. */
+    readonly secrecy: Effect.Effect<Finding>
     readonly noted: Effect.Effect<Seen>
   }
 >()("@ecommerce/chaos/Evidence") {
-  static readonly layer = Layer.effect(
-    Evidence,
-    Effect.gen(function* () {
-      const noted = yield* Ref.make(nothing)
-      const errors = yield* Ref.make(0)
-      const note = (sight: Sight, count: number) =>
-        Ref.update(noted, (before): Seen => ({ ...before, [sight]: before[sight] + count }))
-      const hear = Effect.fnUntraced(function* (line: string) {
-        const taken = takenLine.exec(line)?.[1]
-        if (taken !== undefined) yield* note("takeovers", Number(taken))
-        if (line.includes(fencedLine)) yield* note("fencedWrites", 1)
-        if (/"level":"(?:ERROR|FATAL)"/u.test(line)) yield* Ref.update(errors, (count) => count + 1)
+  static readonly layer = (secrets: ReadonlyArray<string>) =>
+    Layer.effect(
+      Evidence,
+      Effect.gen(function* () {
+        const noted = yield* Ref.make(nothing)
+        const errors = yield* Ref.make(0)
+        const lines = yield* Ref.make(0)
+        const leaks = yield* Ref.make<ReadonlyArray<string>>([])
+        const note = (sight: Sight, count: number) =>
+          Ref.update(noted, (before): Seen => ({ ...before, [sight]: before[sight] + count }))
+        const hear = Effect.fnUntraced(function* (line: string) {
+          const taken = takenLine.exec(line)?.[1]
+          if (taken !== undefined) yield* note("takeovers", Number(taken))
+          if (line.includes(fencedLine)) yield* note("fencedWrites", 1)
+          if (/"level":"(?:ERROR|FATAL)"/u.test(line)) yield* Ref.update(errors, (count) => count + 1)
+          yield* Ref.update(lines, (count) => count + 1)
+          const secret = secrets.find((one) => line.includes(one))
+          if (secret !== undefined)
+            yield* Ref.update(leaks, (before) => [...before, line.replaceAll(secret, "(a secret)")])
+        })
+        const secrecy = Effect.map(Effect.all([Ref.get(lines), Ref.get(leaks)]), ([looked, violations]): Finding => ({
+          invariant: "no line of a log holds a password, or a token of a service or of a card",
+          looked,
+          violations
+        }))
+        return Evidence.of({ hear, note, errors: Ref.get(errors), secrecy, noted: Ref.get(noted) })
       })
-      return Evidence.of({ hear, note, errors: Ref.get(errors), noted: Ref.get(noted) })
-    })
-  )
+    )
 }
 
 const storedRows = rowsOf(Schema.Struct({ unknowns: Schema.Int, refunds: Schema.Int }))

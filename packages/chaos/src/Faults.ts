@@ -19,11 +19,15 @@ const countRows = rowsOf(Schema.Struct({ count: Schema.Int }))
 export const perform = Effect.fn("Faults.perform")(function* (fault: Fault) {
   switch (fault._tag) {
     case "Kill":
-      return yield* kill(fault.names)
+      return yield* end(fault.names, "SIGKILL")
+    case "Stop":
+      return yield* end([fault.name], "SIGTERM")
     case "Pause":
       return yield* pause(fault.name)
     case "RestartDatabase":
       return yield* Deployment.use(({ server }) => Effect.orDie(server.restart(fault.mode)))
+    case "KillDatabase":
+      return yield* killDatabase
     case "TerminateBackends":
       return yield* terminateBackends
     case "Cut":
@@ -64,11 +68,11 @@ const keepBusy = Effect.fnUntraced(function* (names: ReadonlyArray<string>) {
   yield* Effect.sleep("400 millis")
 })
 
-const kill = Effect.fnUntraced(function* (names: ReadonlyArray<string>) {
+const end = Effect.fnUntraced(function* (names: ReadonlyArray<string>, by: "SIGKILL" | "SIGTERM") {
   const { awaitLifeAfter, lives, signal } = yield* Deployment
   yield* keepBusy(names)
   const before = yield* Effect.forEach(names, (name) => Effect.map(lives(name), (life) => ({ name, life })))
-  yield* Effect.forEach(names, (name) => signal(name, "SIGKILL"))
+  yield* Effect.forEach(names, (name) => signal(name, by))
   yield* Effect.forEach(before, ({ life, name }) => awaitLifeAfter(name, life))
 })
 
@@ -86,6 +90,19 @@ const pause = Effect.fnUntraced(function* (name: string) {
         cast.orchestrators.includes(name) ? atMost(longestTakeover, isTakenOver) : Effect.void
       ),
     () => signal(name, "SIGCONT")
+  )
+})
+
+/** Whoever keeps the database alive starts it again, as soon as the backends of the dead one have noticed. */
+const killDatabase = Effect.gen(function* () {
+  const { failure, server } = yield* Deployment
+  const before = yield* server.pid
+  yield* Effect.sync(() => process.kill(before, "SIGKILL"))
+  yield* server.pid.pipe(
+    Effect.repeat({ until: (pid) => pid !== before, schedule: Schedule.spaced("50 millis") }),
+    Effect.timeout("100 seconds"),
+    Effect.raceFirst(failure),
+    Effect.orDie
   )
 })
 

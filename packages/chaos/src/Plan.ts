@@ -20,7 +20,11 @@ export type Fault =
   | { readonly _tag: "Kill"; readonly names: ReadonlyArray<string> }
   /** Longer than its leases, so that it comes back as a zombie. */
   | { readonly _tag: "Pause"; readonly name: string }
+  /** Told to stop as for a new release: it finishes what it has begun, and comes back. */
+  | { readonly _tag: "Stop"; readonly name: string }
   | { readonly _tag: "RestartDatabase"; readonly mode: "fast" | "immediate" }
+  /** The postmaster itself: its backends go on until they notice. */
+  | { readonly _tag: "KillDatabase" }
   | { readonly _tag: "TerminateBackends" }
   | { readonly _tag: "Cut"; readonly links: ReadonlyArray<string> }
   | { readonly _tag: "Delay"; readonly link: string; readonly byMillis: number; readonly forMillis: number }
@@ -57,8 +61,12 @@ export const describe = (fault: Fault): string => {
       return `kill -9 ${fault.names.join(" and ")}`
     case "Pause":
       return `pause ${fault.name}`
+    case "Stop":
+      return `SIGTERM ${fault.name}`
     case "RestartDatabase":
       return `restart PostgreSQL, ${fault.mode}`
+    case "KillDatabase":
+      return "kill -9 PostgreSQL"
     case "TerminateBackends":
       return "terminate all backends"
     case "Cut":
@@ -81,8 +89,12 @@ export const kindOf = (fault: Fault): string => {
       return fault.names.length > 1 ? "kill -9, two at once" : "kill -9"
     case "Pause":
       return "SIGSTOP beyond a lease, SIGCONT"
+    case "Stop":
+      return "SIGTERM"
     case "RestartDatabase":
       return `PostgreSQL restarted, ${fault.mode}`
+    case "KillDatabase":
+      return "kill -9 of PostgreSQL"
     case "TerminateBackends":
       return "backends terminated"
     case "Cut":
@@ -128,8 +140,11 @@ const processDeck = ({ edges, orchestrators, others }: Cast) =>
       { _tag: "Kill", names: yield* pair(all) },
       { _tag: "Pause", name: yield* one(orchestrators) },
       { _tag: "Pause", name: yield* one([...edges, ...others]) },
+      { _tag: "Stop", name: yield* one(orchestrators) },
+      { _tag: "Stop", name: yield* one([...edges, ...others]) },
       { _tag: "RestartDatabase", mode: "fast" },
       { _tag: "RestartDatabase", mode: "immediate" },
+      { _tag: "KillDatabase" },
       { _tag: "TerminateBackends" }
     ]
     return deck

@@ -9,6 +9,9 @@ import { type Verdict, violationsOf } from "./Verdict.ts"
 
 export interface Outcome {
   readonly seed: number
+  /** What it takes to have the same again. */
+  readonly secondsAsked: number
+  /** As long as it was: a plan's first turns and what had to be seen come also in a shorter time. */
   readonly secondsOfTrouble: number
   readonly edges: number
   readonly orchestrators: number
@@ -30,7 +33,8 @@ export const complaints = ({ seen, verdict }: Outcome): ReadonlyArray<string> =>
 ]
 
 export const render = (outcome: Outcome): string => {
-  const { errorsLogged, faults, secondsAllowed, secondsToQuiet, seen, verdict } = outcome
+  const { errorsLogged, faults, secondsAllowed, secondsAsked, secondsOfTrouble, secondsToQuiet, seen, verdict } =
+    outcome
   const { tally } = verdict
   const rows = (counts: Readonly<Record<string, number>>) =>
     Object.entries(counts)
@@ -61,8 +65,8 @@ export const render = (outcome: Outcome): string => {
     ),
     renderFindings({ findings: verdict.findings, moving: verdict.moving }),
     "",
-    `  At rest ${secondsToQuiet.toFixed(1)} s after the trouble was over, of ${secondsAllowed} s allowed.`,
+    `  At rest ${secondsToQuiet.toFixed(1)} s after ${secondsOfTrouble.toFixed(0)} s of trouble, of ${secondsAllowed} s allowed.`,
     `  ${violationsOf(verdict)} violations. ${found.length === 0 && isClean(verdict) ? "All is well" : `NOT WELL: ${found.join("; ")}`}.`,
-    `  Again: npm run chaos -- --seconds ${outcome.secondsOfTrouble} --seed ${outcome.seed}`
+    `  Again: npm run chaos -- --seconds ${secondsAsked} --seed ${outcome.seed}`
   ].join("\n")
 }

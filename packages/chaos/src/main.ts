@@ -6,10 +6,12 @@ import * as Program from "@ecommerce/chassis/Program"
 import { StartupError } from "@ecommerce/chassis/StartupError"
 import { inventory } from "@ecommerce/contracts/Inventory"
 import * as CommandLine from "@ecommerce/stack/CommandLine"
+import * as Credentials from "@ecommerce/stack/Credentials"
+import * as Databases from "@ecommerce/stack/Databases"
 import { Logbook } from "@ecommerce/stack/Logbook"
 import { Supervisor } from "@ecommerce/stack/Supervisor"
 import { NodeHttpClient } from "@effect/platform-node"
-import { Cause, Console, Effect, Exit, FileSystem, Layer, Path, Random } from "effect"
+import { Cause, Console, Effect, Exit, FileSystem, Layer, Path, Random, Redacted } from "effect"
 import { Command, Flag } from "effect/cli"
 
 import * as Chaos from "./Chaos.ts"
@@ -55,6 +57,7 @@ const chaos = Effect.fn("chaos")(function* (input: {
   const orchestrators = 2 + (seed % 2)
   const tell = (line: string) => (input.json ? Effect.void : Console.log(line))
   const directory = yield* folder
+  const credentials = yield* Credentials.ephemeral
 
   yield* tell(`Seed ${seed}: ${seconds} s of trouble for two edges and ${orchestrators} orchestrators. Starting ...`)
   const outcome = yield* Effect.gen(function* () {
@@ -65,8 +68,8 @@ const chaos = Effect.fn("chaos")(function* (input: {
       Effect.raceFirst(failure)
     )
   }).pipe(
-    Effect.provide(Deployment.layer(directory, orchestrators).pipe(Layer.provideMerge(supervisor))),
-    Effect.provide(Evidence.layer),
+    Effect.provide(Deployment.layer(directory, orchestrators, credentials).pipe(Layer.provideMerge(supervisor))),
+    Effect.provide(Evidence.layer(secretsOf(credentials))),
     Effect.provide(NodeHttpClient.layerUndici),
     Effect.provide(Logbook.layer(path.join(directory, "logs"))),
     Effect.catchTag("SqlError", ({ message }) => new StartupError({ message }))
@@ -86,6 +89,12 @@ const supervisor = Layer.unwrap(
     })
   })
 )
+
+/** Cards have tokens that begin alike. */
+const secretsOf = ({ passwordOf, serviceToken, superuserPassword }: Credentials.Credentials) => [
+  "tok_",
+  ...[serviceToken, superuserPassword, ...Databases.all.map(passwordOf)].map(Redacted.value)
+]
 
 const command = Command.make("npm run chaos --", flags, chaos).pipe(
   Command.withDescription("Breaks the running stack in every way, and looks whether everything was kept.")

@@ -13,11 +13,13 @@ const kinds = [
   "PostgreSQL restarted, fast",
   "PostgreSQL restarted, immediate",
   "SIGSTOP beyond a lease, SIGCONT",
+  "SIGTERM",
   "backends terminated",
   "connections cut",
   "delays",
   "events poisoned",
   "kill -9",
+  "kill -9 of PostgreSQL",
   "kill -9, two at once",
   "replies lost",
   "runs held back"
@@ -43,7 +45,7 @@ describe("a plan", () => {
     })
   )
 
-  it.effect("kills each process, and pairs of two, and pauses an orchestrator and somebody else", () =>
+  it.effect("kills each process, and pairs of two, and pauses and stops an orchestrator and somebody else", () =>
     Effect.gen(function* () {
       const { leastTurns, turns } = (yield* draw(3, cast, 1)).processes
       assert.strictEqual(leastTurns, turns.length)
@@ -57,9 +59,11 @@ describe("a plan", () => {
         everybody.toSorted()
       )
       for (const pair of kills.filter(({ length }) => length > 1)) assert.strictEqual(new Set(pair).size, 2)
-      const paused = turns.flatMap(({ fault }) => (fault._tag === "Pause" ? [fault.name] : []))
-      assert.strictEqual(paused.filter((name) => cast.orchestrators.includes(name)).length, 1)
-      assert.strictEqual(paused.length, 2)
+      for (const tag of ["Pause", "Stop"]) {
+        const names = turns.flatMap(({ fault }) => (fault._tag === tag && "name" in fault ? [fault.name] : []))
+        assert.strictEqual(names.filter((name) => cast.orchestrators.includes(name)).length, 1)
+        assert.strictEqual(names.length, 2)
+      }
     })
   )
 
@@ -67,7 +71,13 @@ describe("a plan", () => {
     Effect.gen(function* () {
       const { network, processes } = yield* draw(3, cast, 1)
       const told = [...network.turns, ...processes.turns].map(({ fault }) => tell(fault))
-      assert.includeMembers(told, ["kill -9 payment", "restart PostgreSQL, fast", "cut all 4 links", "poison orders"])
+      assert.includeMembers(told, [
+        "kill -9 payment",
+        "restart PostgreSQL, fast",
+        "kill -9 PostgreSQL",
+        "cut all 4 links",
+        "poison orders"
+      ])
     })
   )
 })

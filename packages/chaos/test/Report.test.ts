@@ -3,7 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 
 const good: Outcome = {
   seed: 7,
-  secondsOfTrouble: 75,
+  secondsAsked: 75,
+  secondsOfTrouble: 81.4,
   edges: 2,
   orchestrators: 3,
   faults: { "kill -9": 9 },
@@ -24,7 +25,7 @@ describe("a report", () => {
     const text = render(good)
     assert.match(text, /kill -9 +9/u)
     assert.match(text, /COMPLETED +11/u)
-    assert.include(text, "At rest 3.2 s after the trouble was over")
+    assert.include(text, "At rest 3.2 s after 81 s of trouble")
     assert.include(text, "0 violations. All is well.")
     assert.include(text, "npm run chaos -- --seconds 75 --seed 7")
   })

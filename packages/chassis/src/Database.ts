@@ -19,14 +19,18 @@ import { gauge } from "./Vitals.ts"
  */
 const lostConnectionStates = new Set(["57P01", "57P02", "57P03", "53300", "25P03", "25P04"])
 
-/** The same work may succeed a moment later: the connection was lost, or another transaction was in the way. */
-export const isTransient = (error: SqlError.SqlError): boolean => error.isRetryable || isLostConnection(error)
+/** With which a server refuses work for a while: it is read-only, or has no room, memory or file handle left. */
+const refusingStates = new Set(["25006", "53000", "53100", "53200", "58030"])
 
-const isLostConnection = (error: SqlError.SqlError): boolean => {
-  const { _tag, cause } = error.reason
-  if (_tag === "ConnectionError") return true
-  return Predicate.hasProperty(cause, "code") && Predicate.isString(cause.code) && lostConnectionStates.has(cause.code)
-}
+/** The same work may succeed later: the connection was lost, another transaction was in the way, or the server refuses work. */
+export const isTransient = (error: SqlError.SqlError): boolean =>
+  error.isRetryable || isLostConnection(error) || hasState(error, refusingStates)
+
+const isLostConnection = (error: SqlError.SqlError): boolean =>
+  error.reason._tag === "ConnectionError" || hasState(error, lostConnectionStates)
+
+const hasState = ({ reason: { cause } }: SqlError.SqlError, states: ReadonlySet<string>) =>
+  Predicate.hasProperty(cause, "code") && Predicate.isString(cause.code) && states.has(cause.code)
 
 /** What PostgreSQL itself said, where it said something: the driver's own message only tells that it failed. */
 export const describe = (error: SqlError.SqlError): string => {
@@ -113,7 +117,9 @@ export const make = Effect.fnUntraced(function* ({ committed = () => {}, ...opti
 
 /** For spans, which would name the defaults otherwise. */
 const placeIn = (url: Redacted.Redacted<string>) => {
-  const { hostname, pathname, port } = new URL(Redacted.value(url))
+  const { hostname: authority, pathname, port, searchParams } = new URL(Redacted.value(url))
+  // A socket of the same machine is named by a parameter, as in libpq's URLs.
+  const hostname = searchParams.get("host") ?? authority
   const database = decodeURIComponent(pathname.slice(1))
   return { database, ...(hostname === "" ? {} : { host: hostname }), ...(port === "" ? {} : { port: Number(port) }) }
 }

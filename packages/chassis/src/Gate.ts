@@ -15,7 +15,7 @@ import { HttpServerRequest, HttpServerResponse } from "effect/http"
 
 import * as Settings from "./Settings.ts"
 
-const requestsAtOnce = Settings.count(
+export const requestsAtOnce = Settings.count(
   "REQUESTS_AT_ONCE",
   256,
   "How many requests one service process takes on at once; more are answered with 503."

@@ -26,6 +26,12 @@ export const idleTimeout = Settings.duration(
   "After how long without a byte in either direction a connection that waits for an answer is cut."
 )
 
+export const requestTimeout = Settings.duration(
+  "REQUEST_TIMEOUT",
+  "30 seconds",
+  "How long a request may take to arrive, headers and body; its headers a third of that."
+)
+
 /** The routes of an API: the service's own endpoints, `/docs`, `/openapi.json` and the health endpoints. */
 export const routes = <Id extends string, Groups extends HttpApiGroup.Constraint>(api: HttpApi.HttpApi<Id, Groups>) =>
   Layer.mergeAll(
@@ -64,9 +70,10 @@ export const serve = <E, R>(place: Place, routes: Layer.Layer<never, E, R>) =>
       const port = yield* Settings.servicePort(place).read
       const { guard: middleware } = yield* Gate
       const silence = yield* idleTimeout.read
+      const arrival = yield* requestTimeout.read
       const gracefulShutdownTimeout = yield* Settings.shutdownTimeout.read
       const server = Effect.gen(function* () {
-        const node = createNodeServer()
+        const node = createNodeServer(arrival)
         // A reader that takes nothing of a long answer is cut off too: Node sees whether bytes still leave.
         node.timeout = Duration.toMillis(silence)
         const server = yield* NodeHttpServer.make(() => node, { host, port, gracefulShutdownTimeout })
@@ -99,9 +106,16 @@ export const serve = <E, R>(place: Place, routes: Layer.Layer<never, E, R>) =>
   )
 
 /** A client that sends its request too slowly is cut off, so that it cannot hold a connection for ever. */
-const createNodeServer = () => {
+const createNodeServer = (arrival: Duration.Duration) => {
   const server = HttpProblems.answerRefusals(
-    createServer({ requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 10_000, requireHostHeader: false })
+    createServer({
+      requestTimeout: Duration.toMillis(arrival),
+      headersTimeout: Duration.toMillis(arrival) / 3,
+      // Node looks every half minute unless told, which would be another half minute for who is too slow.
+      connectionsCheckingInterval: 1000,
+      keepAliveTimeout: 10_000,
+      requireHostHeader: false
+    })
   )
   // The first of its listeners; the service's own comes when its routes are built.
   server.on("request", (_request, response) => {

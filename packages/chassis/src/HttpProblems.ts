@@ -152,6 +152,9 @@ const allowedMethods = <Id extends string, Groups extends HttpApiGroup.Constrain
 
 const isPath = (path: string): path is `/${string}` => path.startsWith("/")
 
+/** For how long what a refused client still sends is thrown away. */
+const lingerMillis = 1000
+
 /**
  * What Node refuses before there is a request to speak of: garbage, headers that are too long, a client that is too
  * slow. It would answer with a bare status line.
@@ -164,6 +167,9 @@ export const answerRefusals = (server: Server) => {
     socket.end(
       `HTTP/1.1 ${status} Refused\r\ncontent-type: ${problemContentType}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`
     )
+    // Whoever goes on sending would keep the connection. Not at once: closed on unread bytes, it would take the answer with it.
+    const cutting = setTimeout(() => socket.destroy(), lingerMillis)
+    socket.once("close", () => clearTimeout(cutting))
   })
   return server
 }

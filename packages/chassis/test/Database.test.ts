@@ -30,7 +30,7 @@ const untilUnderWay = Effect.gen(function* () {
     WHERE datname = current_database() AND state = 'active' AND query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()`
   yield* underWay.pipe(
     Effect.repeat({ until: (rows) => rows.length > 0, schedule: Schedule.spaced("10 millis") }),
-    Effect.timeout("4 seconds")
+    Effect.timeout("60 seconds")
   )
 })
 
@@ -45,7 +45,7 @@ const eventuallyOk = (path: string) =>
   get(path).pipe(
     Effect.map((answer) => answer.status),
     Effect.repeat({ until: (status) => status === 200, schedule: Schedule.spaced("50 millis") }),
-    Effect.timeout("20 seconds")
+    Effect.timeout("100 seconds")
   )
 
 layer(serviceClient.pipe(Layer.provideMerge(TestDatabase.layer)), { excludeTestServices: true })(

@@ -21,7 +21,7 @@ describe("a service that listens already and is still being built", () => {
       )
       const early = yield* HttpClient.get(`http://127.0.0.1:${port}/health/live`).pipe(
         Effect.retry({ schedule: Schedule.spaced("20 millis"), times: 500 }),
-        Effect.timeout("20 seconds")
+        Effect.timeout("100 seconds")
       )
       assert.strictEqual(early.status, 503)
       assert.strictEqual(early.headers["content-type"], "application/problem+json")

@@ -100,6 +100,11 @@ describe("docker-compose.yml", () => {
     assert.deepStrictEqual(depends_on, { postgres: { condition: "service_healthy" } })
   })
 
+  it("lets npm run feeds into the database of every service", () => {
+    const { environment } = serviceOf("feeds")
+    for (const name of names) assert.strictEqual(environment[keyOf(name, "DATABASE_URL")], urlOf(name))
+  })
+
   it("has no secret in it, and says how to come by each that it lacks", () => {
     for (const [name, { environment }] of all) {
       for (const [key, value] of Object.entries(environment)) {

@@ -101,7 +101,7 @@ layer(layerOver(TestDatabase.layer), { excludeTestServices: true })("an event th
         before: (events) =>
           events.some(({ subject }) => subject === "bad") ? Effect.die(new Error("No \u0000 here")) : Effect.void
       })
-      yield* untilHeard(topic, 2).pipe(Effect.timeout("30 seconds"))
+      yield* untilHeard(topic, 2).pipe(Effect.timeout("100 seconds"))
       assert.deepStrictEqual(yield* heard(topic), [1, 3])
       assert.strictEqual((yield* lettersOf(topic)).length, 1)
     })

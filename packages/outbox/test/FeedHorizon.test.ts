@@ -206,7 +206,7 @@ layer(producerOnItsOwn(), { excludeTestServices: true })("the horizon of a feed"
         })
       )
       // Nobody says when the other one is over; without a look of one's own it would be a second.
-      assert.isBelow(waits.toSorted((a, b) => a - b)[2] ?? 0, 700)
+      assert.isBelow(waits.toSorted((a, b) => a - b)[2] ?? 0, 900)
     })
   )
 

@@ -75,7 +75,7 @@ layer(producerOnItsOwn(), { excludeTestServices: true })("waiting for events", (
       yield* tell("there")
       const { millis, result } = yield* millisOf(read("waiting", after, { wait: 30 }))
       assert.deepStrictEqual(subjectsOf(result), ["there"])
-      assert.isBelow(millis, 5000)
+      assert.isBelow(millis, 20_000)
     })
   )
 
@@ -100,7 +100,7 @@ layer(producerOnItsOwn(), { excludeTestServices: true })("waiting for events", (
       const { millis, result } = yield* millisOf(read("waiting", after, { wait: 1 }))
       assert.deepStrictEqual(result, [])
       assert.isAtLeast(millis, 950)
-      assert.isBelow(millis, 6000)
+      assert.isBelow(millis, 30_000)
     })
   )
 
@@ -125,7 +125,7 @@ layer(producerOnItsOwn(), { excludeTestServices: true })("waiting for events", (
       const reading = yield* waitingReader(yield* endOf("waiting"), 20)
       const { millis, result } = yield* millisOf(Effect.andThen(commitInSilence("silent"), Fiber.join(reading)))
       assert.deepStrictEqual(subjectsOf(result.events), ["silent"])
-      assert.isBelow(millis, 10_000)
+      assert.isBelow(millis, 18_000)
     })
   )
 
@@ -141,7 +141,7 @@ layer(producerOnItsOwn(), { excludeTestServices: true })("waiting for events", (
       assert.isUndefined(reading.pollUnsafe())
       const { millis, result } = yield* millisOf(Effect.andThen(early.end("commit"), Fiber.join(reading)))
       assert.deepStrictEqual(subjectsOf(result.events), ["early"])
-      assert.isBelow(millis, 10_000)
+      assert.isBelow(millis, 18_000)
     })
   )
 
@@ -175,7 +175,7 @@ layer(producerOnItsOwn(), { excludeTestServices: true })("waiting for events", (
         const [highest] = yield* sql<{ xid: string }>`SELECT max(xid)::text AS xid FROM outbox`
         const heard: Array<string> = []
         while (heard.at(-1) !== highest?.xid) {
-          heard.push(yield* Effect.map(Effect.timeout(Queue.take(words), "10 seconds"), ({ payload }) => payload))
+          heard.push(yield* Effect.map(Effect.timeout(Queue.take(words), "60 seconds"), ({ payload }) => payload))
         }
         assert.isAtMost(heard.length, Math.min(500, millis / 10 + 10))
         assert.deepStrictEqual(
@@ -191,7 +191,7 @@ layer(producerOnItsOwn(), { excludeTestServices: true })("waiting for events", (
       const words = yield* administrator.listen("outbox_inventory")
       for (const subject of ["silent-1", "silent-2", "silent-3"]) yield* commitInSilence(subject)
       yield* hint(administrator, "0")
-      assert.strictEqual((yield* Effect.timeout(Queue.take(words), "10 seconds")).payload, "0")
+      assert.strictEqual((yield* Effect.timeout(Queue.take(words), "60 seconds")).payload, "0")
     })
   )
 
@@ -256,7 +256,7 @@ layer(producerOnItsOwn({ REQUESTS_AT_ONCE: "2" }), { excludeTestServices: true }
       yield* Effect.sleep("200 millis")
       const { millis, result } = yield* millisOf(Effect.andThen(Scope.close(scope, Exit.void), Fiber.join(reading)))
       assert.deepStrictEqual(result, [])
-      assert.isBelow(millis, 10_000)
+      assert.isBelow(millis, 25_000)
     })
   )
 

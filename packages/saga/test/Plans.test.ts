@@ -125,7 +125,6 @@ layer(sagas, { excludeTestServices: true })("plans of what engines ask", (it) =>
           prepare
         )
         assert.deepStrictEqual(over, Plans.allWell)
-      }),
-    120_000
+      })
   )
 })

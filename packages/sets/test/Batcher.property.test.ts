@@ -95,7 +95,7 @@ const tell = Effect.fnUntraced(function* ({ callers, closesAfter, fates }: Story
     closesAfter === null ? Effect.void : Effect.andThen(Effect.sleep(closesAfter), Scope.close(scope, Exit.void))
   const [heard] = yield* Effect.all([Effect.forEach(callers, call, { concurrency: "unbounded" }), closing], {
     concurrency: "unbounded"
-  }).pipe(Effect.timeout("20 seconds"))
+  }).pipe(Effect.timeout("100 seconds"))
   yield* Scope.close(scope, Exit.void)
   return { heard, sent, underWay }
 })

@@ -77,6 +77,8 @@ export class EmbeddedPostgres extends Context.Service<
     readonly port: number
     /** Of a database on this server, with the superuser's name and password. */
     readonly url: (database: string) => Redacted.Redacted<string>
+    /** The same, for processes of this machine: past TCP, through a socket in the data folder, where its path is short enough. */
+    readonly localUrl: (database: string) => Redacted.Redacted<string>
     /** The server's process id; the last one's while it is being started again. */
     readonly pid: Effect.Effect<number>
     /** Stops the server in this mode and returns when it is up again. */
@@ -95,6 +97,8 @@ export class EmbeddedPostgres extends Context.Service<
     const current = yield* SubscriptionRef.make(unborn)
     const failure = yield* Deferred.make<never, StartupError>()
 
+    const socketDirectory = `${cluster.directory}/${socketName}`.length <= longestSocketPath ? cluster.directory : ""
+
     const isReady = (pid: number) =>
       fs.readFileString(path.join(cluster.directory, "postmaster.pid")).pipe(
         // A stale file is from another process. The eighth line is the server's state, from "starting" to "ready".
@@ -105,7 +109,7 @@ export class EmbeddedPostgres extends Context.Service<
 
     /** One life of the server: returns how it ended. */
     const liveOnce = Effect.fnUntraced(function* (number: number, port: number) {
-      const command = [binaries.postgres, "-D", cluster.directory, ...settingsOf(options, port)]
+      const command = [binaries.postgres, "-D", cluster.directory, ...settingsOf(options, port, socketDirectory)]
       const server = yield* spawnGuarded(
         yield* cluster.account.run(command, [binaries.postgres, cluster.directory]),
         log
@@ -192,10 +196,15 @@ export class EmbeddedPostgres extends Context.Service<
       Redacted.make(
         `postgres://postgres:${encodeURIComponent(Redacted.value(options.password))}@${host}:${port}/${encodeURIComponent(database)}`
       )
+    const localUrl = (database: string) =>
+      socketDirectory === ""
+        ? url(database)
+        : Redacted.make(`${Redacted.value(url(database))}?host=${encodeURIComponent(socketDirectory)}`)
     return EmbeddedPostgres.of({
       host,
       port,
       url,
+      localUrl,
       pid: Effect.map(SubscriptionRef.get(current), (life) => life.pid),
       restart,
       failure: Deferred.await(failure)
@@ -205,11 +214,15 @@ export class EmbeddedPostgres extends Context.Service<
   static readonly layer = (options: Options) => Layer.effect(EmbeddedPostgres, EmbeddedPostgres.make(options))
 }
 
-const settingsOf = (options: Options, port: number): ReadonlyArray<string> =>
+/** What PostgreSQL calls its socket, with room for any port, and the longest path that every system takes (macOS: 103). */
+const socketName = ".s.PGSQL.00000"
+const longestSocketPath = 103
+
+const settingsOf = (options: Options, port: number, socketDirectory: string): ReadonlyArray<string> =>
   Object.entries({
     listen_addresses: host,
     port: String(port),
-    unix_socket_directories: "",
+    unix_socket_directories: socketDirectory,
     ...(options.durable ? {} : { fsync: "off", synchronous_commit: "off", full_page_writes: "off" }),
     ...options.settings
   }).flatMap(([name, value]) => ["-c", `${name}=${value}`])

@@ -71,7 +71,7 @@ const startEmbedded = Effect.fn("StackDatabase.startEmbedded")(function* (
     log: (line) => logbook.write("postgres", line)
   })
   yield* Databases.createDatabase(server.url("postgres"), database)
-  const embedded: StackDatabase = { url: server.url(database), state: "ready", failure: server.failure }
+  const embedded: StackDatabase = { url: server.localUrl(database), state: "ready", failure: server.failure }
   return embedded
 })
 

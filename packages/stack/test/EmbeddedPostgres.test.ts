@@ -36,7 +36,7 @@ describe("a server", () => {
           postgres.url("postgres"),
           `select current_setting('server_encoding') as encoding, current_setting('max_connections') as connections,
             current_setting('data_checksums') as checksums, datlocprovider as provider, datlocale as locale,
-            current_setting('fsync') as fsync, current_setting('unix_socket_directories') as sockets
+            current_setting('fsync') as fsync
           from pg_database where datname = 'postgres'`
         ),
         [
@@ -46,10 +46,32 @@ describe("a server", () => {
             checksums: "on",
             provider: "b",
             locale: "C.UTF-8",
-            fsync: "off",
-            sockets: ""
+            fsync: "off"
           }
         ]
+      )
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("is reached past TCP by those on its machine, with the same password", () =>
+    Effect.gen(function* () {
+      const postgres = yield* startOn(yield* emptyPlace)
+      const peer = "select inet_client_addr() is null as is_past_tcp"
+      assert.deepStrictEqual(yield* query(postgres.localUrl("postgres"), peer), [{ is_past_tcp: true }])
+      assert.deepStrictEqual(yield* query(postgres.url("postgres"), peer), [{ is_past_tcp: false }])
+      const wrong = new URL(Redacted.value(postgres.localUrl("postgres")))
+      wrong.password = "wrong"
+      assert.isTrue((yield* Effect.exit(query(Redacted.make(wrong.href), "select 1")))._tag === "Failure")
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("is reached over TCP where the path of its folder is too long for a socket", () =>
+    Effect.gen(function* () {
+      const path = yield* Path.Path
+      const postgres = yield* startOn(path.join(yield* emptyPlace, "long".repeat(30)))
+      assert.deepStrictEqual(
+        yield* query(postgres.localUrl("postgres"), "select inet_client_addr() is null as is_past_tcp"),
+        [{ is_past_tcp: false }]
       )
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
@@ -71,11 +93,17 @@ describe("a server", () => {
       const postgres = yield* startOn(yield* emptyPlace)
       const pidBefore = yield* postgres.pid
       // Busy without ever waiting: its backend does not notice that the server is gone before it is done.
-      const busy = yield* query(postgres.url("postgres"), "select count(*) from generate_series(1, 20000000)").pipe(
-        Effect.ignore,
-        Effect.forkScoped
+      const busy = yield* query(
+        postgres.url("postgres"),
+        `do $$ declare till timestamptz := clock_timestamp() + interval '3 seconds';
+          begin while clock_timestamp() < till loop end loop; end $$`
+      ).pipe(Effect.ignore, Effect.forkScoped)
+      yield* eventually(
+        Effect.map(
+          query(postgres.url("postgres"), "select from pg_stat_activity where state = 'active' and query like 'do %'"),
+          (rows) => rows.length > 0
+        )
       )
-      yield* Effect.sleep("500 millis")
       yield* kill(pidBefore, "SIGKILL")
       yield* eventually(Effect.map(postgres.pid, (pid) => pid !== pidBefore))
       assert.deepStrictEqual(yield* query(postgres.url("postgres"), "select 1 as one"), [{ one: 1 }])

@@ -61,7 +61,7 @@ describe("npm start", () => {
       assert.containSubset(lines, [{ level: "INFO", service: "inventory" }])
       const service = yield* serviceOf(first)
       yield* first.signal("SIGTERM")
-      assert.strictEqual(yield* Effect.timeout(first.exitCode, "20 seconds"), 0)
+      assert.strictEqual(yield* Effect.timeout(first.exitCode, "100 seconds"), 0)
       assert.strictEqual(yield* statusOf(place, "/health/live"), 0)
       assert.throws(() => process.kill(service, 0))
       assert.deepStrictEqual(yield* processesAbout(place.dataDirectory), [])
@@ -69,12 +69,12 @@ describe("npm start", () => {
       const second = yield* startAndWait(place)
       assert.strictEqual(yield* createProduct(place), 409)
       yield* second.signal("SIGINT")
-      assert.strictEqual(yield* Effect.timeout(second.exitCode, "20 seconds"), 0)
+      assert.strictEqual(yield* Effect.timeout(second.exitCode, "100 seconds"), 0)
 
       const fresh = yield* startAndWait(place, ["--fresh"])
       assert.strictEqual(yield* createProduct(place), 201)
       yield* fresh.signal("SIGTERM")
-      assert.strictEqual(yield* Effect.timeout(fresh.exitCode, "20 seconds"), 0)
+      assert.strictEqual(yield* Effect.timeout(fresh.exitCode, "100 seconds"), 0)
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
 
@@ -87,7 +87,7 @@ describe("npm start", () => {
       yield* kill(service)
       yield* serviceOf(stack).pipe(
         Effect.repeat({ until: (pid) => pid !== 0 && pid !== service, schedule: Schedule.spaced("50 millis") }),
-        Effect.timeout("20 seconds")
+        Effect.timeout("100 seconds")
       )
       yield* untilReady(place)
       const reborn = yield* serviceOf(stack)
@@ -101,14 +101,14 @@ describe("npm start", () => {
       yield* postmaster.pipe(
         Effect.orElseSucceed(() => before),
         Effect.repeat({ until: (pid) => pid !== before, schedule: Schedule.spaced("50 millis") }),
-        Effect.timeout("30 seconds")
+        Effect.timeout("100 seconds")
       )
       yield* untilReady(place)
       assert.strictEqual(yield* createProduct(place), 201)
       assert.strictEqual(yield* serviceOf(stack), reborn)
 
       yield* stack.signal("SIGTERM")
-      assert.strictEqual(yield* Effect.timeout(stack.exitCode, "20 seconds"), 0)
+      assert.strictEqual(yield* Effect.timeout(stack.exitCode, "100 seconds"), 0)
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
 
@@ -120,7 +120,7 @@ describe("npm start", () => {
       yield* kill(service)
       yield* untilReady(place)
       yield* kill(yield* serviceOf(stack))
-      assert.notStrictEqual(yield* Effect.timeout(stack.exitCode, "20 seconds"), 0)
+      assert.notStrictEqual(yield* Effect.timeout(stack.exitCode, "100 seconds"), 0)
       const printed = yield* stack.printed
       assert.include(printed, "inventory died 2 times within 60 seconds")
       assert.include(printed, "inventory listens on")
@@ -145,7 +145,7 @@ describe("npm start", () => {
             until: ([status, processes]) => status === 0 && processes.length === 0,
             schedule: Schedule.spaced("100 millis")
           }),
-          Effect.timeout("20 seconds")
+          Effect.timeout("100 seconds")
         )
       }).pipe(Effect.scoped, Effect.provide(platform))
   )
@@ -159,8 +159,8 @@ describe("npm start", () => {
       assert.strictEqual(yield* createProduct(elsewhere), 201)
       assert.strictEqual(yield* createProduct(place), 409)
       yield* first.signal("SIGTERM")
-      assert.strictEqual(yield* Effect.timeout(first.exitCode, "20 seconds"), 0)
-      assert.notStrictEqual(yield* Effect.timeout(second.exitCode, "40 seconds"), 0)
+      assert.strictEqual(yield* Effect.timeout(first.exitCode, "100 seconds"), 0)
+      assert.notStrictEqual(yield* Effect.timeout(second.exitCode, "100 seconds"), 0)
       assert.include(yield* second.printed, "the other npm start that ran it has ended")
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
@@ -175,7 +175,7 @@ describe("npm start", () => {
       assert.deepStrictEqual(yield* childrenOf(stack.pid, "postgres"), [])
       assert.deepStrictEqual(yield* database.administrator`SELECT sku FROM inventory.products`, [{ sku: "MOUSE-001" }])
       yield* stack.signal("SIGTERM")
-      assert.strictEqual(yield* Effect.timeout(stack.exitCode, "20 seconds"), 0)
+      assert.strictEqual(yield* Effect.timeout(stack.exitCode, "100 seconds"), 0)
     }).pipe(Effect.scoped, Effect.provide(platform), Effect.provide(TestDatabase.layerOwnServer))
   )
 })
@@ -187,7 +187,7 @@ describe("npm start says in one sentence, with a non-zero exit code and no stack
     args: ReadonlyArray<string> = []
   ) {
     const stack = yield* start(place, args, environment)
-    assert.notStrictEqual(yield* Effect.timeout(stack.exitCode, "40 seconds"), 0)
+    assert.notStrictEqual(yield* Effect.timeout(stack.exitCode, "100 seconds"), 0)
     const printed = (yield* stack.printed).replace("Starting ...\n", "").trim()
     assert.notMatch(printed, /\n\s+at /)
     return printed

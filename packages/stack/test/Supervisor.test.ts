@@ -46,7 +46,7 @@ const isGone = (pid: number) =>
   })
 
 const eventually = <E, R>(isSo: Effect.Effect<boolean, E, R>) =>
-  isSo.pipe(Effect.repeat({ until: (so) => so, schedule: Schedule.spaced("20 millis") }), Effect.timeout("40 seconds"))
+  isSo.pipe(Effect.repeat({ until: (so) => so, schedule: Schedule.spaced("20 millis") }), Effect.timeout("100 seconds"))
 
 describe("children", () => {
   it.live("a child that is killed comes back with another process id, and its sibling never notices", () =>
@@ -91,7 +91,9 @@ describe("children", () => {
     Effect.gen(function* () {
       const { child, supervisor } = yield* setUp()
       yield* supervisor.start(child("inventory"))
-      const error = yield* Effect.flip(supervisor.start(child("orders", "crashing"))).pipe(Effect.timeout("40 seconds"))
+      const error = yield* Effect.flip(supervisor.start(child("orders", "crashing"))).pipe(
+        Effect.timeout("100 seconds")
+      )
       assert.match(error.message, /^orders died 6 times within 60 seconds, the last time with exit code 3\. /)
       assert.match(error.message, /\nno database: giving up(\n|$)/)
       assert.strictEqual(yield* Effect.flip(supervisor.failure), error)
@@ -110,7 +112,7 @@ describe("children", () => {
         Effect.andThen(Effect.sleep("200 millis")),
         Effect.forever,
         Effect.raceFirst(supervisor.failure),
-        Effect.timeout("20 seconds"),
+        Effect.timeout("100 seconds"),
         Effect.flip,
         Effect.tap((error) =>
           Effect.sync(() => assert.match(error.message, /^orders died 6 times .* with signal SIGKILL\./))
@@ -154,7 +156,7 @@ describe("stopping", () => {
         return yield* pidOf("orders")
       }).pipe(Effect.scoped, Effect.timed)
       yield* isGone(pid)
-      assert.isTrue(Duration.between(duration, { minimum: Duration.millis(500), maximum: Duration.seconds(5) }))
+      assert.isTrue(Duration.between(duration, { minimum: Duration.millis(500), maximum: Duration.seconds(40) }))
     }).pipe(Effect.provide(NodeServices.layer))
   )
 

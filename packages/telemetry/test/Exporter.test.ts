@@ -69,7 +69,7 @@ const exporting = <A, E>(
   }).pipe(Effect.scoped, Effect.provide(own))
 
 const until = (condition: Effect.Effect<boolean>) =>
-  Effect.repeat(Effect.delay(condition, "5 millis"), { until: (isSo) => isSo }).pipe(Effect.timeout("30 seconds"))
+  Effect.repeat(Effect.delay(condition, "5 millis"), { until: (isSo) => isSo }).pipe(Effect.timeout("100 seconds"))
 
 const numbers = (count: number) => Array.from({ length: count }, (_, place) => place)
 
@@ -144,7 +144,7 @@ describe("exporting", () => {
           ),
         later
       )
-      yield* Effect.timeout(stop, "20 seconds")
+      yield* Effect.timeout(stop, "100 seconds")
     })
   )
 })

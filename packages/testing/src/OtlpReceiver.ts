@@ -100,7 +100,7 @@ export const settled = (traceId: string) =>
         Effect.map(Effect.delay(count, "700 millis"), (after) => after > 0 && after === before)
       ),
       Effect.repeat({ until: (isQuiet) => isQuiet, schedule: Schedule.spaced("50 millis") }),
-      Effect.timeout("60 seconds")
+      Effect.timeout("100 seconds")
     )
     return (yield* spans).filter((span) => span.traceId === traceId)
   }).pipe(Effect.orDie)

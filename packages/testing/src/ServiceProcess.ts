@@ -58,7 +58,7 @@ export const run = (service: string, program: string, settings: Readonly<Record<
   Effect.scoped(
     Effect.gen(function* () {
       const { exitCode, printed } = yield* spawn(service, program, settings)
-      const code = yield* Effect.timeout(exitCode, "50 seconds")
+      const code = yield* Effect.timeout(exitCode, "100 seconds")
       return { code, lines: (yield* printed).trim().split("\n") }
     })
   )

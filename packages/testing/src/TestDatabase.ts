@@ -42,14 +42,20 @@ export class TestDatabase extends Context.Service<
   )
 
   /** On a server of its own, for tests that stop it or hold transactions open, which every neighbour would feel. */
-  static readonly layerOwnServer = Layer.effectContext(
+  static readonly layerOwnServer = Layer.suspend(() => onOwnServer())
+
+  /** The same, with its data in this folder. */
+  static readonly layerOn = (folder: string) => onOwnServer(folder)
+}
+
+const onOwnServer = (folder?: string) =>
+  Layer.effectContext(
     Effect.gen(function* () {
-      const { server, shared } = yield* startPostgres()
+      const { server, shared } = yield* startPostgres(folder)
       const database = yield* makeFrom(shared, templateDatabase)
       return Context.make(EmbeddedPostgres, server).pipe(Context.add(TestDatabase, database))
     })
   ).pipe(Layer.provide(NodeServices.layer))
-}
 
 /**
  * PostgreSQL notices deadlocks of this service so late that nothing runs them again: a lock order that allows one makes a

@@ -40,11 +40,12 @@ const sweep = Effect.gen(function* () {
 const isAlive = (pid: number) => Result.isSuccess(Result.try(() => process.kill(pid, 0)))
 
 /** A PostgreSQL in a folder that goes with the scope, and the template in it. */
-export const startPostgres = Effect.fn("globalSetup.startPostgres")(function* () {
+/** In a folder of its own, unless one is given. */
+export const startPostgres = Effect.fn("globalSetup.startPostgres")(function* (folder?: string) {
   const fileSystem = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   yield* sweep
-  const directory = yield* fileSystem.makeTempDirectoryScoped({ prefix: `${prefix}${process.pid}-` })
+  const directory = folder ?? (yield* fileSystem.makeTempDirectoryScoped({ prefix: `${prefix}${process.pid}-` }))
   const credentials = yield* Credentials.ephemeral
   const server = yield* EmbeddedPostgres.make({
     dataDirectory: path.join(directory, "postgres"),

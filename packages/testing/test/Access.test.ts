@@ -137,6 +137,35 @@ layer(stack, { excludeTestServices: true })("who may ask what", (it) => {
     })
   )
 
+  it.effect("in the database stops at the tables of others, and the auditor's at reading", () =>
+    Effect.gen(function* () {
+      const { administrator } = yield* TestDatabase
+      const roles = [...Databases.all, auditor].map(roleOf)
+      const found = yield* privileges(administrator`
+        SELECT rolname AS role, nspname AS schema, array_agg(DISTINCT privilege ORDER BY privilege) AS privileges
+        FROM pg_roles CROSS JOIN pg_namespace AS place JOIN pg_class AS entry ON relnamespace = place.oid
+          CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS privilege
+        WHERE ${administrator.in("rolname", roles)} AND relkind IN ('r', 'p', 'v', 'm')
+          AND nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'
+          AND (has_table_privilege(rolname, entry.oid, privilege)
+            OR privilege IN ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES')
+              AND has_any_column_privilege(rolname, entry.oid, privilege))
+        GROUP BY 1, 2`)
+      const beyond = found.filter(
+        ({ role, schema }) => !Databases.all.some((name) => roleOf(name) === role && schemaOf(name) === schema)
+      )
+      assert.sameDeepMembers(
+        beyond,
+        Databases.all.map((service) => ({ role: roleOf(auditor), schema: schemaOf(service), privileges: ["SELECT"] }))
+      )
+      const mayMake = yield* administrator`
+        SELECT rolname FROM pg_roles
+        WHERE ${administrator.in("rolname", roles)} AND (has_schema_privilege(rolname, 'public', 'CREATE')
+          OR has_database_privilege(rolname, current_database(), 'CREATE'))`
+      assert.deepStrictEqual(mayMake, [])
+    })
+  )
+
   it.effect("in the database is nothing that belongs to administrators, for any role of ours", () =>
     Effect.gen(function* () {
       const { administrator } = yield* TestDatabase
@@ -154,3 +183,7 @@ layer(stack, { excludeTestServices: true })("who may ask what", (it) => {
 })
 
 const rights = rowsOf(Schema.Struct({ role: Schema.String, schema: Schema.String, mayCreate: Schema.Boolean }))
+
+const privileges = rowsOf(
+  Schema.Struct({ role: Schema.String, schema: Schema.String, privileges: Schema.Array(Schema.String) })
+)

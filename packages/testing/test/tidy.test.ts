@@ -4,15 +4,19 @@
 import { assert, describe, it } from "vitest"
 
 import { codeRules } from "./tidy/CodeRules.ts"
+import { documentRules } from "./tidy/DocumentRules.ts"
 import { importRules } from "./tidy/ImportRules.ts"
 import { nameRules } from "./tidy/NameRules.ts"
+import { settingRules } from "./tidy/SettingRules.ts"
 import { scan } from "./tidy/Source.ts"
 import * as Tree from "./tidy/Tree.ts"
 import { workspaceRules } from "./tidy/WorkspaceRules.ts"
 
 const checkout = Tree.ofCheckout()
 
-describe.each([...codeRules, ...nameRules, ...importRules, ...workspaceRules])("$title", ({ breaks, check, keeps }) => {
+const rules = [...codeRules, ...nameRules, ...importRules, ...workspaceRules, ...documentRules, ...settingRules]
+
+describe.each(rules)("$title", ({ breaks, check, keeps }) => {
   it("It is so in this repository.", () => {
     assert.deepStrictEqual(check(checkout), [])
   })

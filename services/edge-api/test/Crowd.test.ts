@@ -35,7 +35,7 @@ layer(counter(settings), { excludeTestServices: true })("two hundred orders at o
         Effect.repeat(ask(request), {
           until: ({ status }) => status === 202 || status === 402,
           schedule: Schedule.spaced("200 millis")
-        }).pipe(Effect.timeout("50 seconds"))
+        }).pipe(Effect.timeout("100 seconds"))
       const last = yield* Effect.forEach(requests, insist, { concurrency: "unbounded" })
 
       const answers = [...first, ...last]

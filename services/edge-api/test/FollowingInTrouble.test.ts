@@ -31,7 +31,7 @@ layer(counter, { excludeTestServices: true })("an order that is followed while t
         (count) => count > 4
       )
       yield* Effect.retry(move(id, "CANCELLED"), { times: 5 })
-      yield* Effect.timeout(Fiber.join(listening), "30 seconds")
+      yield* Effect.timeout(Fiber.join(listening), "100 seconds")
       assert.deepStrictEqual([...new Set(heard.map(({ event }) => event))].toSorted(), ["heartbeat", "state"])
     })
   )

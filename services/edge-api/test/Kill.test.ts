@@ -136,44 +136,41 @@ const assertAnswer = ({ body, status, text }: Said, end: Story) => {
 
 layer(neighbours, { excludeTestServices: true })("an edge that was killed", (it) => {
   for (const { end = authorized, left, paymentIsAway, point, token, where } of cases) {
-    it.effect(
-      `${where}: one order is finished by its client's next request, and one by the sweeper`,
-      () =>
-        Effect.gen(function* () {
-          const user = newUser()
-          const [abandoned, repeated] = [newKey(), newKey()]
-          const card = token ?? `tok_${crypto.randomUUID().replaceAll("-", "")}`
-          const wish = { user, token: card, items: [{ product_id: yield* newProduct(price), quantity: 1 }] }
-          const there = yield* replica({ SWEEP_EVERY: "1 hour", AUTHORIZE_WITHIN: "14 seconds" })
-          const edge = yield* start()
-          if (paymentIsAway) yield* edge.payment.be("away")
-          yield* killAt(edge, point, user, [edge.at(place(abandoned, wish)), edge.at(place(repeated, wish))])
-          assert.deepStrictEqual((yield* accountsOf(user)).map(withoutId), left === null ? [] : [left, left])
+    it.effect(`${where}: one order is finished by its client's next request, and one by the sweeper`, () =>
+      Effect.gen(function* () {
+        const user = newUser()
+        const [abandoned, repeated] = [newKey(), newKey()]
+        const card = token ?? `tok_${crypto.randomUUID().replaceAll("-", "")}`
+        const wish = { user, token: card, items: [{ product_id: yield* newProduct(price), quantity: 1 }] }
+        const there = yield* replica({ SWEEP_EVERY: "1 hour", AUTHORIZE_WITHIN: "14 seconds" })
+        const edge = yield* start()
+        if (paymentIsAway) yield* edge.payment.be("away")
+        yield* killAt(edge, point, user, [edge.at(place(abandoned, wish)), edge.at(place(repeated, wish))])
+        assert.deepStrictEqual((yield* accountsOf(user)).map(withoutId), left === null ? [] : [left, left])
 
-          const again = yield* there(place(repeated, wish))
-          assertAnswer(again, end)
-          assert.isUndefined(again.headers["idempotent-replayed"])
-          const afterwards = (yield* accountsOf(user)).map(withoutId)
-          assert.deepStrictEqual(afterwards, left === null ? [end] : [left, end])
+        const again = yield* there(place(repeated, wish))
+        assertAnswer(again, end)
+        assert.isUndefined(again.headers["idempotent-replayed"])
+        const afterwards = (yield* accountsOf(user)).map(withoutId)
+        assert.deepStrictEqual(afterwards, left === null ? [end] : [left, end])
 
-          const sweeping = yield* replica({ SWEEP_EVERY: "50 millis" })
-          yield* untilAnswered(user)
-          const late = yield* sweeping(place(abandoned, wish))
-          assertAnswer(late, end)
-          // What never was, nobody finishes: the client's next request is its first.
-          assert.strictEqual(late.headers["idempotent-replayed"], left === null ? undefined : "true")
-          for (const [key, { text }] of [
-            [abandoned, late],
-            [repeated, again]
-          ] as const) {
-            const replay = yield* there(place(key, wish))
-            assert.deepStrictEqual([replay.text, replay.headers["idempotent-replayed"]], [text, "true"])
-          }
-          assert.deepStrictEqual((yield* accountsOf(user)).map(withoutId), [end, end])
-          assert.notStrictEqual(idOf(late), idOf(again))
-          assert.deepStrictEqual(yield* tablesWith(card), [])
-        }),
-      120_000
+        const sweeping = yield* replica({ SWEEP_EVERY: "50 millis" })
+        yield* untilAnswered(user)
+        const late = yield* sweeping(place(abandoned, wish))
+        assertAnswer(late, end)
+        // What never was, nobody finishes: the client's next request is its first.
+        assert.strictEqual(late.headers["idempotent-replayed"], left === null ? undefined : "true")
+        for (const [key, { text }] of [
+          [abandoned, late],
+          [repeated, again]
+        ] as const) {
+          const replay = yield* there(place(key, wish))
+          assert.deepStrictEqual([replay.text, replay.headers["idempotent-replayed"]], [text, "true"])
+        }
+        assert.deepStrictEqual((yield* accountsOf(user)).map(withoutId), [end, end])
+        assert.notStrictEqual(idOf(late), idOf(again))
+        assert.deepStrictEqual(yield* tablesWith(card), [])
+      })
     )
   }
 
@@ -186,24 +183,21 @@ layer(neighbours, { excludeTestServices: true })("an edge that was killed", (it)
     ["when the answer is committed and nobody has heard of it", { before: "COMMIT", table: "outbox" }, authorized]
   ]
   for (const [where, point, left] of committed) {
-    it.effect(
-      `${where}: its client has the answer when it asks again`,
-      () =>
-        Effect.gen(function* () {
-          const user = newUser()
-          const key = newKey()
-          const wish = { user, items: [{ product_id: yield* newProduct(price), quantity: 1 }] }
-          const there = yield* replica({ SWEEP_EVERY: "1 hour" })
-          const edge = yield* start()
-          yield* killAfter(edge, point, user, [edge.at(place(key, wish))])
-          assert.deepStrictEqual((yield* accountsOf(user)).map(withoutId), [left])
-          const again = yield* there(place(key, wish))
-          assertAnswer(again, authorized)
-          assert.strictEqual(again.headers["idempotent-replayed"], left.isAnswered ? "true" : undefined)
-          assert.strictEqual((yield* there(place(key, wish))).text, again.text)
-          assert.deepStrictEqual((yield* accountsOf(user)).map(withoutId), [authorized])
-        }),
-      120_000
+    it.effect(`${where}: its client has the answer when it asks again`, () =>
+      Effect.gen(function* () {
+        const user = newUser()
+        const key = newKey()
+        const wish = { user, items: [{ product_id: yield* newProduct(price), quantity: 1 }] }
+        const there = yield* replica({ SWEEP_EVERY: "1 hour" })
+        const edge = yield* start()
+        yield* killAfter(edge, point, user, [edge.at(place(key, wish))])
+        assert.deepStrictEqual((yield* accountsOf(user)).map(withoutId), [left])
+        const again = yield* there(place(key, wish))
+        assertAnswer(again, authorized)
+        assert.strictEqual(again.headers["idempotent-replayed"], left.isAnswered ? "true" : undefined)
+        assert.strictEqual((yield* there(place(key, wish))).text, again.text)
+        assert.deepStrictEqual((yield* accountsOf(user)).map(withoutId), [authorized])
+      })
     )
   }
 })

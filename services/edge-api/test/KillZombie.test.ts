@@ -101,80 +101,71 @@ const isAuthorizedOnce = Effect.fn("isAuthorizedOnce")(function* (user: string) 
 layer(neighbours, { excludeTestServices: true })("an edge that stood still in an order", (it) => {
   for (const { finishers, point, settings, path, token, where } of places) {
     for (const finisher of finishers) {
-      it.effect(
-        `${where} finds it finished by ${finisher}, changes nothing, and gives the same answer`,
-        () =>
-          Effect.gen(function* () {
-            const { key, ...wish } = yield* newOrder(token)
-            const zombie = yield* start(settings)
-            const answer = yield* stopAt(zombie, point, wish.user, zombie.at(place(key, wish)))
-            const sweeps = finisher === "the sweeper" ? "50 millis" : "1 hour"
-            const there = yield* replica({ SWEEP_EVERY: sweeps, AUTHORIZE_WITHIN: "14 seconds" })
-            if (finisher === "the sweeper") yield* untilAnswered(wish.user)
-            const finished = yield* there(place(key, wish))
-            assert.strictEqual(finished.status, 202)
-            const before = yield* snapshot
+      it.effect(`${where} finds it finished by ${finisher}, changes nothing, and gives the same answer`, () =>
+        Effect.gen(function* () {
+          const { key, ...wish } = yield* newOrder(token)
+          const zombie = yield* start(settings)
+          const answer = yield* stopAt(zombie, point, wish.user, zombie.at(place(key, wish)))
+          const sweeps = finisher === "the sweeper" ? "50 millis" : "1 hour"
+          const there = yield* replica({ SWEEP_EVERY: sweeps, AUTHORIZE_WITHIN: "14 seconds" })
+          if (finisher === "the sweeper") yield* untilAnswered(wish.user)
+          const finished = yield* there(place(key, wish))
+          assert.strictEqual(finished.status, 202)
+          const before = yield* snapshot
 
-            yield* zombie.payment.be(path)
-            yield* zombie.signal("SIGCONT")
-            const said = yield* answer
-            assert.deepStrictEqual([said.status, said.text], [202, finished.text])
-            assert.strictEqual(said.headers["idempotent-replayed"], "true")
-            assert.deepStrictEqual(yield* snapshot, before)
-            yield* isAuthorizedOnce(wish.user)
-          }),
-        120_000
+          yield* zombie.payment.be(path)
+          yield* zombie.signal("SIGCONT")
+          const said = yield* answer
+          assert.deepStrictEqual([said.status, said.text], [202, finished.text])
+          assert.strictEqual(said.headers["idempotent-replayed"], "true")
+          assert.deepStrictEqual(yield* snapshot, before)
+          yield* isAuthorizedOnce(wish.user)
+        })
       )
     }
   }
 
-  it.effect(
-    "that was left to its client meanwhile does not authorize it, though payment holds the money",
-    () =>
-      Effect.gen(function* () {
-        const { key, ...wish } = yield* newOrder("tok_slow_5000")
-        const zombie = yield* start(patient)
-        const point = "while the processor is at work"
-        const answer = yield* stopAt(zombie, point, wish.user, zombie.at(place(key, wish)))
-        yield* leaveToClient({ ...wish, key })
-        yield* until(Effect.map(authorizationsOf(wish.user), (count) => count === 1))
-        const before = yield* snapshot
-        yield* zombie.signal("SIGCONT")
-        const said = yield* answer
-        assert.deepStrictEqual([said.status, said.body["error"]], [503, "payment_unavailable"])
-        assert.deepStrictEqual(yield* snapshot, before)
-        const [marked] = yield* accountsOf(wish.user)
-        assert.deepInclude(marked, { status: "AWAITING_AUTHORIZATION", stage: "MARKED", told: [], heldCents: price })
+  it.effect("that was left to its client meanwhile does not authorize it, though payment holds the money", () =>
+    Effect.gen(function* () {
+      const { key, ...wish } = yield* newOrder("tok_slow_5000")
+      const zombie = yield* start(patient)
+      const point = "while the processor is at work"
+      const answer = yield* stopAt(zombie, point, wish.user, zombie.at(place(key, wish)))
+      yield* leaveToClient({ ...wish, key })
+      yield* until(Effect.map(authorizationsOf(wish.user), (count) => count === 1))
+      const before = yield* snapshot
+      yield* zombie.signal("SIGCONT")
+      const said = yield* answer
+      assert.deepStrictEqual([said.status, said.body["error"]], [503, "payment_unavailable"])
+      assert.deepStrictEqual(yield* snapshot, before)
+      const [marked] = yield* accountsOf(wish.user)
+      assert.deepInclude(marked, { status: "AWAITING_AUTHORIZATION", stage: "MARKED", told: [], heldCents: price })
 
-        yield* giveUp(wish.user)
-        const [account] = yield* accountsOf(wish.user)
-        assert.deepInclude(account, { authorizations: 1, heldCents: 0, told: ["order.authorization_failed"] })
-        assert.strictEqual((yield* zombie.at(place(key, wish))).status, 410)
-      }),
-    120_000
+      yield* giveUp(wish.user)
+      const [account] = yield* accountsOf(wish.user)
+      assert.deepInclude(account, { authorizations: 1, heldCents: 0, told: ["order.authorization_failed"] })
+      assert.strictEqual((yield* zombie.at(place(key, wish))).status, 410)
+    })
   )
 
-  it.effect(
-    "that was given up meanwhile holds no money for it",
-    () =>
-      Effect.gen(function* () {
-        const { key, ...wish } = yield* newOrder()
-        const zombie = yield* start(patient)
-        const answer = yield* stopAt(zombie, "before payment hears", wish.user, zombie.at(place(key, wish)))
-        yield* leaveToClient({ ...wish, key })
-        yield* giveUp(wish.user)
-        const before = yield* snapshot
-        yield* zombie.payment.be("open")
-        yield* zombie.signal("SIGCONT")
-        const said = yield* answer
-        assert.deepStrictEqual([said.status, said.body["error"]], [410, "order_expired"])
-        assert.strictEqual(said.headers["idempotent-replayed"], "true")
-        assert.deepStrictEqual(yield* snapshot, before)
-        const [account] = yield* accountsOf(wish.user)
-        const told = ["order.authorization_failed"]
-        assert.deepInclude(account, { status: "AUTHORIZATION_FAILED", authorizations: 0, heldCents: 0, told })
-      }),
-    120_000
+  it.effect("that was given up meanwhile holds no money for it", () =>
+    Effect.gen(function* () {
+      const { key, ...wish } = yield* newOrder()
+      const zombie = yield* start(patient)
+      const answer = yield* stopAt(zombie, "before payment hears", wish.user, zombie.at(place(key, wish)))
+      yield* leaveToClient({ ...wish, key })
+      yield* giveUp(wish.user)
+      const before = yield* snapshot
+      yield* zombie.payment.be("open")
+      yield* zombie.signal("SIGCONT")
+      const said = yield* answer
+      assert.deepStrictEqual([said.status, said.body["error"]], [410, "order_expired"])
+      assert.strictEqual(said.headers["idempotent-replayed"], "true")
+      assert.deepStrictEqual(yield* snapshot, before)
+      const [account] = yield* accountsOf(wish.user)
+      const told = ["order.authorization_failed"]
+      assert.deepInclude(account, { status: "AUTHORIZATION_FAILED", authorizations: 0, heldCents: 0, told })
+    })
   )
 
   // PostgreSQL ends a transaction in which nothing happens any more (idle_in_transaction_session_timeout of the role).
@@ -183,58 +174,52 @@ layer(neighbours, { excludeTestServices: true })("an edge that stood still in an
     { where: "is answered", point: { before: "INSERT", table: "outbox" } }
   ] as const
   for (const { point, where } of transactions) {
-    it.effect(
-      `in the transaction in which it ${where} stops nobody for long, and changes nothing afterwards`,
-      () =>
-        Effect.gen(function* () {
-          const { administrator, name } = yield* TestDatabase
-          yield* administrator.unsafe(
-            `ALTER ROLE ecommerce_edge_api IN DATABASE ${name} SET idle_in_transaction_session_timeout = '1s'`
-          ).unprepared
-          const { key, ...wish } = yield* newOrder()
-          const there = yield* replica({ SWEEP_EVERY: "1 hour" })
-          const zombie = yield* start(patient)
-          const answer = yield* stopAt(zombie, point, wish.user, zombie.at(place(key, wish)))
-          const finished = yield* there(place(key, wish)).pipe(
-            Effect.repeat({ until: ({ status }) => status === 202, schedule: Schedule.spaced("100 millis") }),
-            Effect.timeout("50 seconds")
-          )
-          const before = yield* snapshot
-          yield* zombie.signal("SIGCONT")
-          // It cannot tell by itself what became of its transaction.
-          assert.strictEqual((yield* answer).status, 409)
-          assert.strictEqual((yield* zombie.at(place(key, wish))).text, finished.text)
-          assert.deepStrictEqual(yield* snapshot, before)
-          yield* isAuthorizedOnce(wish.user)
-        }),
-      120_000
+    it.effect(`in the transaction in which it ${where} stops nobody for long, and changes nothing afterwards`, () =>
+      Effect.gen(function* () {
+        const { administrator, name } = yield* TestDatabase
+        yield* administrator.unsafe(
+          `ALTER ROLE ecommerce_edge_api IN DATABASE ${name} SET idle_in_transaction_session_timeout = '1s'`
+        ).unprepared
+        const { key, ...wish } = yield* newOrder()
+        const there = yield* replica({ SWEEP_EVERY: "1 hour" })
+        const zombie = yield* start(patient)
+        const answer = yield* stopAt(zombie, point, wish.user, zombie.at(place(key, wish)))
+        const finished = yield* there(place(key, wish)).pipe(
+          Effect.repeat({ until: ({ status }) => status === 202, schedule: Schedule.spaced("100 millis") }),
+          Effect.timeout("100 seconds")
+        )
+        const before = yield* snapshot
+        yield* zombie.signal("SIGCONT")
+        // It cannot tell by itself what became of its transaction.
+        assert.strictEqual((yield* answer).status, 409)
+        assert.strictEqual((yield* zombie.at(place(key, wish))).text, finished.text)
+        assert.deepStrictEqual(yield* snapshot, before)
+        yield* isAuthorizedOnce(wish.user)
+      })
     )
   }
 
-  it.effect(
-    "that it had taken over from another one which is gone finds it finished, and changes nothing",
-    () =>
-      Effect.gen(function* () {
-        const { key, ...wish } = yield* newOrder("tok_taken_over")
-        const zombie = yield* start({ ...patient, SWEEP_EVERY: "50 millis" })
-        const leaving = Effect.andThen(leaveBehind(wish, [key]), Effect.never)
-        yield* stopAt(zombie, "before payment hears", wish.user, leaving)
-        const there = yield* replica({ SWEEP_EVERY: "1 hour" })
-        const finished = yield* there(place(key, wish))
-        assert.strictEqual(finished.status, 202)
-        const before = yield* accountsOf(wish.user)
-        const replay = yield* there(place(key, wish))
-        yield* zombie.payment.be("open")
-        yield* zombie.signal("SIGCONT")
-        // When it sweeps again it is through with the first.
-        const later = newUser()
-        yield* leaveBehind({ ...wish, user: later }, [newKey()])
-        yield* untilAnswered(later)
-        assert.deepStrictEqual(yield* accountsOf(wish.user), before)
-        assert.strictEqual((yield* zombie.at(place(key, wish))).text, replay.text)
-        assert.deepInclude(before[0], { authorizations: 1, heldCents: price, told: ["order.authorized"] })
-        assert.deepStrictEqual(yield* tablesWith("tok_taken_over"), [])
-      }),
-    120_000
+  it.effect("that it had taken over from another one which is gone finds it finished, and changes nothing", () =>
+    Effect.gen(function* () {
+      const { key, ...wish } = yield* newOrder("tok_taken_over")
+      const zombie = yield* start({ ...patient, SWEEP_EVERY: "50 millis" })
+      const leaving = Effect.andThen(leaveBehind(wish, [key]), Effect.never)
+      yield* stopAt(zombie, "before payment hears", wish.user, leaving)
+      const there = yield* replica({ SWEEP_EVERY: "1 hour" })
+      const finished = yield* there(place(key, wish))
+      assert.strictEqual(finished.status, 202)
+      const before = yield* accountsOf(wish.user)
+      const replay = yield* there(place(key, wish))
+      yield* zombie.payment.be("open")
+      yield* zombie.signal("SIGCONT")
+      // When it sweeps again it is through with the first.
+      const later = newUser()
+      yield* leaveBehind({ ...wish, user: later }, [newKey()])
+      yield* untilAnswered(later)
+      assert.deepStrictEqual(yield* accountsOf(wish.user), before)
+      assert.strictEqual((yield* zombie.at(place(key, wish))).text, replay.text)
+      assert.deepInclude(before[0], { authorizations: 1, heldCents: price, told: ["order.authorized"] })
+      assert.deepStrictEqual(yield* tablesWith("tok_taken_over"), [])
+    })
   )
 })

@@ -134,7 +134,7 @@ layer(counter(settings), { excludeTestServices: true })("an order whose payment 
       // Payment's breaker may need a moment, too.
       const finallySaid = yield* place(key, asked).pipe(
         Effect.repeat({ until: ({ status }) => status === 202, schedule: Schedule.spaced("200 millis") }),
-        Effect.timeout("20 seconds")
+        Effect.timeout("100 seconds")
       )
       assert.containSubset(yield* accountOf(idOf(finallySaid)), { status: "AUTHORIZED", authorizations: 1 })
     })

@@ -156,7 +156,6 @@ layer(tables, { excludeTestServices: true })("plans of the hot statements", (it)
           leastKept: 40
         }
         assert.deepStrictEqual(yield* Plans.overreadWhileGrowing(growth, prepare), Plans.allWell)
-      }),
-    120_000
+      })
   )
 })

@@ -1,4 +1,3 @@
-import { type Moment, nameOf } from "@ecommerce/testing/CrashPoints/Tap"
 import { MortalStack, names } from "@ecommerce/testing/MortalStack"
 import { until } from "@ecommerce/testing/ServiceProcess"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
@@ -47,13 +46,13 @@ const trade = Effect.gen(function* () {
   return { accepted, some, allEnded }
 })
 
-/** What is seen on each of three calm days. */
+/** What is seen on any of three calm days, by name, and the names of what is seen on each of them. */
 const pointsOf = Effect.fn("pointsOf")(function* <E, R>(day: Effect.Effect<void, E, R>) {
   const { takeSeen } = yield* MortalStack
   yield* takeSeen
   const days = yield* Effect.forEach([1, 2, 3], () => Effect.andThen(day, takeSeen))
-  const [first = new Map<string, Moment>(), ...others] = days
-  return [...first].filter(([name]) => others.every((seen) => seen.has(name))).map(([, point]) => point)
+  const points = new Map(days.flatMap((seen) => [...seen]))
+  return { points, daily: new Set([...points.keys()].filter((name) => days.every((seen) => seen.has(name)))) }
 })
 
 layer(world, { excludeTestServices: true })(
@@ -65,26 +64,30 @@ layer(world, { excludeTestServices: true })(
         Effect.gen(function* () {
           const { dieAt } = yield* MortalStack
           const { accepted, allEnded, some } = yield* trade
-          const points = yield* pointsOf(Effect.andThen(some, allEnded))
+          const { daily, points } = yield* pointsOf(Effect.andThen(some, allEnded))
           for (const service of names) {
-            assert.isAbove(points.filter((point) => point.service === service).length, 8, service)
+            const own = [...points].filter(([name, point]) => point.service === service && daily.has(name))
+            assert.isAbove(own.length, 8, service)
           }
           const customers = yield* FiberSet.make<void>()
           const trading = Effect.gen(function* () {
             if ((yield* FiberSet.size(customers)) < 10) yield* FiberSet.run(customers, some)
             yield* Effect.sleep("300 millis")
           }).pipe(Effect.forever)
-          const missed = yield* Effect.filter(points, (point) =>
-            Effect.map(Effect.raceFirst(dieAt(point, "5 seconds"), trading), (isDead) => !isDead)
-          )
+          const missed: Array<string> = []
+          for (const [name, point] of points) {
+            // What depends on how work falls into batches need not come again.
+            const patience = daily.has(name) ? "60 seconds" : "3 seconds"
+            const isDead = yield* Effect.raceFirst(dieAt(point, patience), trading)
+            if (!isDead && daily.has(name)) missed.push(name)
+          }
+          assert.deepStrictEqual(missed, [])
           yield* Effect.raceFirst(FiberSet.awaitEmpty(customers), FiberSet.join(customers))
           yield* allEnded
-          assert.isAbove(accepted.length, points.length / 2)
+          assert.isAbove(accepted.length, points.size / 2)
           yield* everythingFits
-          // What depends on how work falls into batches need not come again.
-          assert.isAtMost(missed.length, points.length / 10, missed.map(nameOf).join("\n"))
         }),
-      300_000
+      600_000
     )
   }
 )

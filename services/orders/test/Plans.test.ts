@@ -70,7 +70,6 @@ layer(desk, { excludeTestServices: true })("plans of the hot statements", (it) =
           leastKept: 40
         }
         assert.deepStrictEqual(yield* Plans.overreadWhileGrowing(growth, prepare), Plans.allWell)
-      }),
-    120_000
+      })
   )
 })

@@ -146,6 +146,8 @@ export class Intentions extends Context.Service<
 
       const cancel = Effect.fn("Intentions.cancel")(function* (orders: ReadonlyArray<Received<CancelPayment>>) {
         const orderIds = orders.map(({ payload }) => payload.orderId)
+        // Whether a payment is open is read from its books: by a statement that begins when whoever settles it has ended.
+        yield* lock(orderIds)
         yield* insertCancellations(orderIds)
         return yield* books.read(orderIds)
       })
