@@ -7,7 +7,7 @@
  */
 import type * as Service from "@ecommerce/chassis/Service"
 import * as ChassisSettings from "@ecommerce/chassis/Settings"
-import { Context, type Duration, Effect, Exit, Latch, Layer, Queue, Redacted, Scope } from "effect"
+import { Context, type Duration, Effect, Exit, Fiber, Latch, Layer, Option, Queue, Redacted, Scope } from "effect"
 import { HttpServer } from "effect/http"
 
 import * as CrashPoints from "./CrashPoints.ts"
@@ -19,6 +19,13 @@ import * as TestService from "./TestService.ts"
 import { definitions, type Name, prompt } from "./WholeStack.ts"
 
 export const names: ReadonlyArray<Name> = ["inventory", "payment", "orders", "orchestrator", "edge-api"]
+
+/** One that was cut off may wait for an answer that nobody gives any more: whoever buries it does not wait with it. */
+const bury = Effect.fnUntraced(function* (name: Name, scope: Scope.Closeable) {
+  const closing = yield* Effect.forkDetach(Scope.close(scope, Exit.void))
+  const end = yield* Effect.interruptible(Effect.timeoutOption(Fiber.await(closing), "30 seconds"))
+  if (Option.isNone(end)) yield* Effect.logError(`${name} does not come to its end`)
+})
 
 export class MortalStack extends Context.Service<
   MortalStack,
@@ -62,7 +69,7 @@ export class MortalStack extends Context.Service<
           const deaths = yield* Queue.unbounded<void>()
           const births = yield* Queue.unbounded<void>()
           const live = Effect.gen(function* () {
-            const scope = yield* Effect.acquireRelease(Scope.make(), (left) => Scope.close(left, Exit.void))
+            const scope = yield* Effect.acquireRelease(Scope.make(), (left) => bury(name, left))
             const life = points.live(name)
             const begin = TestService.replica(definition, settingsOf(name, life))
             const context = yield* Effect.provideService(begin, Scope.Scope, scope)
@@ -71,7 +78,7 @@ export class MortalStack extends Context.Service<
             yield* Queue.offer(births, undefined)
             yield* Queue.take(deaths)
             places.delete(name)
-            yield* Effect.forkScoped(Scope.close(scope, Exit.void))
+            yield* Effect.forkScoped(bury(name, scope))
           })
           yield* Effect.forkScoped(Effect.orDie(Effect.forever(live)))
           yield* Queue.take(births)
