@@ -31,7 +31,10 @@ const undone = { ...refunded, capturedCents: 0, refundedCents: 0 }
 
 const countRows = rowsOf(Schema.Struct({ count: Schema.Int }))
 
-layer(shop(), { excludeTestServices: true })("cancelling an order", (it) => {
+/** How long an order is held up is up to the test: nobody loses patience. */
+const patient = shop({ MAX_RETRY_ATTEMPTS: "1000000" })
+
+layer(patient, { excludeTestServices: true })("cancelling an order", (it) => {
   for (const [where, away, reached] of [
     ["before its order is recorded", "orders", "AUTHORIZED"],
     ["before its stock is held", "inventory", "ORDER_CREATED"],

@@ -1,11 +1,14 @@
+import { isTerminal, type LedgerStatus } from "@ecommerce/contracts/Edge/Ledger"
+import type { Moment } from "@ecommerce/testing/CrashPoints/Tap"
 import { MortalStack, names } from "@ecommerce/testing/MortalStack"
 import { until } from "@ecommerce/testing/ServiceProcess"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
-import { Effect, FiberSet, Layer } from "effect"
+import { type Duration, Effect, FiberSet, Layer } from "effect"
 
-import { isEnd, newProduct, place, statusesOf, type Wish } from "./fixtures/Customers.ts"
+import { newProduct, place, statusesOf, type Wish } from "./fixtures/Customers.ts"
+import { watchful } from "./fixtures/Operator.ts"
 import { everythingFits } from "./fixtures/Shop.ts"
 
 /** What somebody who died has left is taken up soon. */
@@ -15,35 +18,46 @@ const world = MortalStack.layer({
   SWEEP_EVERY: "500 millis",
   RECONCILE_EVERY: "1 second",
   RECONCILE_AFTER: "1 second",
+  // How an order ends is up to its customer: nobody loses patience with those who die.
+  MAX_RETRY_ATTEMPTS: "1000000",
+  SAGA_DEADLINE: "1 hour",
   LOG_LEVEL: "None"
 }).pipe(Layer.provideMerge(TestDatabase.layer), Layer.provideMerge(NodeHttpClient.layerUndici))
 
-/** Customers whose orders go every way that there is, and who remember what was accepted. */
+/** Customers whose orders go every way that there is, and who remember what was accepted, and how it has to end. */
 const trade = Effect.gen(function* () {
   const plenty = yield* newProduct("PLENTY", 100_000)
   const gone = yield* newProduct("GONE", 0)
-  const accepted: Array<string> = []
+  const accepted = new Map<string, LedgerStatus>()
   let count = 0
-  const order = Effect.fnUntraced(function* (wish: Wish) {
+  const order = Effect.fnUntraced(function* (wish: Wish, end: LedgerStatus) {
     const orderId = yield* place(`order-${(count += 1)}`, wish)
-    if (orderId !== undefined) accepted.push(orderId)
+    if (orderId !== undefined) accepted.set(orderId, end)
   })
   const some = Effect.suspend(() =>
     Effect.all(
       [
-        order({ productId: plenty, token: "tok_capture_declined" }),
-        order({ productId: plenty, token: "tok_decline_stolen" }),
-        order({ productId: gone }),
-        order({ productId: plenty, cancelAt: "COMPLETED" }),
-        Effect.flatMap(newProduct(`NEW-${(count += 1)}`, 5), (productId) => order({ productId }))
+        order({ productId: plenty, token: "tok_capture_declined" }, "FAILED"),
+        order({ productId: plenty, token: "tok_decline_stolen" }, "AUTHORIZATION_FAILED"),
+        order({ productId: gone }, "FAILED"),
+        order({ productId: plenty, cancelAt: "COMPLETED" }, "CANCELLED"),
+        Effect.flatMap(newProduct(`NEW-${(count += 1)}`, 5), (productId) => order({ productId }, "COMPLETED"))
       ],
       { concurrency: "unbounded", discard: true }
     )
   )
-  const allEnded = until(
-    Effect.suspend(() => Effect.map(statusesOf(accepted), (statuses) => statuses.every((status) => isEnd.has(status))))
-  )
-  return { accepted, some, allEnded }
+  const statuses = Effect.suspend(() => statusesOf([...accepted.keys()]))
+  return {
+    accepted,
+    some,
+    allEnded: until(Effect.map(statuses, (found) => [...found.values()].every(isTerminal))),
+    /** Those that are not where they have to be: each once, with where it is. */
+    astray: Effect.map(statuses, (found) =>
+      [...accepted]
+        .filter(([orderId, end]) => found.get(orderId) !== end)
+        .map(([orderId, end]) => `${orderId} is ${found.get(orderId) ?? "lost"}, not ${end}`)
+    )
+  }
 })
 
 /** What is seen on any of three calm days, by name, and the names of what is seen on each of them. */
@@ -62,8 +76,9 @@ layer(world, { excludeTestServices: true })(
       "leaves nothing undone: at each of these points an accepted order comes to its end, and everything fits",
       () =>
         Effect.gen(function* () {
-          const { dieAt } = yield* MortalStack
-          const { accepted, allEnded, some } = yield* trade
+          const { dieAt, takeSeen } = yield* MortalStack
+          const { accepted, allEnded, astray, some } = yield* trade
+          yield* Effect.forkScoped(watchful)
           const { daily, points } = yield* pointsOf(Effect.andThen(some, allEnded))
           for (const service of names) {
             const own = [...points].filter(([name, point]) => point.service === service && daily.has(name))
@@ -74,20 +89,32 @@ layer(world, { excludeTestServices: true })(
             if ((yield* FiberSet.size(customers)) < 10) yield* FiberSet.run(customers, some)
             yield* Effect.sleep("300 millis")
           }).pipe(Effect.forever)
+          const strike = (point: Moment, patience: Duration.Input) => Effect.raceFirst(dieAt(point, patience), trading)
+
           const missed: Array<string> = []
+          /** What is done for the dead is seen only now: behind which death. */
+          const behind = new Map<string, { readonly point: Moment; readonly death: Moment }>()
           for (const [name, point] of points) {
             // What depends on how work falls into batches need not come again.
-            const patience = daily.has(name) ? "60 seconds" : "3 seconds"
-            const isDead = yield* Effect.raceFirst(dieAt(point, patience), trading)
+            const isDead = yield* strike(point, daily.has(name) ? "60 seconds" : "3 seconds")
             if (!isDead && daily.has(name)) missed.push(name)
+            const fresh = [...(yield* takeSeen)].filter(([seen]) => !points.has(seen) && !behind.has(seen))
+            for (const [seen, moment] of fresh) behind.set(seen, { point: moment, death: point })
           }
           assert.deepStrictEqual(missed, [])
+          let struck = 0
+          for (const { death, point } of behind.values()) {
+            yield* strike(death, "3 seconds")
+            if (yield* strike(point, "3 seconds")) struck += 1
+          }
+          assert.isAbove(struck, 0)
           yield* Effect.raceFirst(FiberSet.awaitEmpty(customers), FiberSet.join(customers))
           yield* allEnded
-          assert.isAbove(accepted.length, points.size / 2)
+          assert.isAbove(accepted.size, points.size / 2)
+          assert.deepStrictEqual(yield* astray, [])
           yield* everythingFits
         }),
-      600_000
+      1_200_000
     )
   }
 )
