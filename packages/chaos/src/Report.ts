@@ -26,11 +26,17 @@ export interface Outcome {
 }
 
 /** What is wrong with the run: nothing, or a sentence each. */
-export const complaints = ({ seen, verdict }: Outcome): ReadonlyArray<string> => [
+export const complaints = ({ secondsAllowed, secondsToQuiet, seen, verdict }: Outcome): ReadonlyArray<string> => [
   ...(violationsOf(verdict) > 0 ? [`${violationsOf(verdict)} violations`] : []),
-  ...(verdict.moving.length > 0 ? [`it did not come to rest: ${verdict.moving.join(", ")}`] : []),
+  ...complaintsOfRest(verdict.moving, secondsToQuiet, secondsAllowed),
   ...missingIn(seen).map((sight) => `never seen: ${sights[sight]}`)
 ]
+
+/** The last look is taken however late it is, and may find rest: the bound is a promise of its own. */
+const complaintsOfRest = (moving: ReadonlyArray<string>, took: number, allowed: number) => {
+  if (moving.length > 0) return [`it did not come to rest: ${moving.join(", ")}`]
+  return took > allowed ? [`it came to rest after ${took.toFixed(1)} s of ${allowed} s`] : []
+}
 
 export const render = (outcome: Outcome): string => {
   const { errorsLogged, faults, secondsAllowed, secondsAsked, secondsOfTrouble, secondsToQuiet, seen, verdict } =

@@ -48,4 +48,11 @@ describe("a report", () => {
     assert.include(render(bad), "NOT WELL: 2 violations")
     assert.include(render(bad), "order 1 is gone")
   })
+
+  it("complains of rest that came too late, even where everything is as it should be", () => {
+    assert.deepStrictEqual(complaints({ ...good, secondsToQuiet: 100 }), [])
+    const late: Outcome = { ...good, secondsToQuiet: 103.21 }
+    assert.deepStrictEqual(complaints(late), ["it came to rest after 103.2 s of 100 s"])
+    assert.include(render(late), "NOT WELL: it came to rest after 103.2 s of 100 s")
+  })
 })
