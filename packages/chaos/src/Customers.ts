@@ -11,6 +11,8 @@ import { HttpClient, HttpClientRequest, type HttpClientResponse } from "effect/h
 import type { Answer, Kind, Sheet, Told } from "./Record.ts"
 
 export interface Options {
+  /** Who comes, when, and what they do; not when anybody answers. */
+  readonly seed: number
   readonly edgeUrls: ReadonlyArray<string>
   readonly plentiful: Product
   /** Of which there is not enough. */
@@ -164,7 +166,12 @@ export class Customers extends Context.Service<
           if (kind === "cancelled early" || kind === "cancelled late") yield* cancel(customer, orderId)
         }, Effect.orDie)
 
-        const begin = Effect.fnUntraced(function* (kind: Kind) {
+        const counts = new Map<string, number>()
+
+        /** Those of one origin are numbered, and each draws by itself: who waits longer changes nothing for the others. */
+        const begin = Effect.fnUntraced(function* (kind: Kind, origin: string) {
+          const number = (counts.get(origin) ?? 0) + 1
+          counts.set(origin, number)
           const product = kind === "scarce" ? options.scarce : options.plentiful
           const sheet: Sheet = {
             key: randomUUID(),
@@ -179,13 +186,13 @@ export class Customers extends Context.Service<
           const kept = yield* Ref.make(sheet)
           sheets.push(kept)
           const note: Customer["note"] = (by) => Ref.update(kept, (known) => ({ ...known, ...by(known) }))
-          yield* FiberSet.run(fibers, live({ sheet, note }))
+          yield* FiberSet.run(fibers, Random.withSeed(live({ sheet, note }), `${options.seed} ${origin} ${number}`))
         })
 
         const arrive = Effect.gen(function* () {
-          yield* begin(yield* draw)
+          yield* begin(yield* draw, "arriving")
           yield* Effect.sleep(yield* Random.nextIntBetween(20, 180))
-        }).pipe(Effect.forever)
+        }).pipe(Effect.forever, Random.withSeed(`${options.seed} arrivals`))
 
         /** Asked until somebody answers. */
         const ask = (userId: string) =>
@@ -206,7 +213,7 @@ export class Customers extends Context.Service<
 
         return Customers.of({
           arrive,
-          send: (kind, count) => Effect.replicateEffect(begin(kind), count, { discard: true }),
+          send: (kind, count) => Effect.replicateEffect(begin(kind, `sent, ${kind}`), count, { discard: true }),
           done: FiberSet.awaitEmpty(fibers),
           sheets: Effect.suspend(() => Effect.forEach(sheets, Ref.get)),
           ask

@@ -64,7 +64,7 @@ const chaos = Effect.fn("chaos")(function* (input: {
     const { edgeUrls, failure, urlOf } = yield* Deployment
     const products = yield* stock(urlOf(inventory.name))
     return yield* Chaos.run({ seed, seconds, tell }).pipe(
-      Effect.provide(Customers.layer({ edgeUrls, ...products })),
+      Effect.provide(Customers.layer({ seed, edgeUrls, ...products })),
       Effect.raceFirst(failure)
     )
   }).pipe(

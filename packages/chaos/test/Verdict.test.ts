@@ -19,7 +19,7 @@ const shop = WholeStack.layer().pipe(
 const customers = Layer.unwrap(
   Effect.gen(function* () {
     const { urls } = yield* WholeStack
-    return Customers.layer({ edgeUrls: [urls["edge-api"]], ...(yield* stock(urls.inventory)) })
+    return Customers.layer({ seed: 7, edgeUrls: [urls["edge-api"]], ...(yield* stock(urls.inventory)) })
   })
 )
 
