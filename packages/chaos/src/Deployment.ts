@@ -14,7 +14,6 @@ import type { Place } from "@ecommerce/protocol/Place"
 import type * as Credentials from "@ecommerce/stack/Credentials"
 import * as Databases from "@ecommerce/stack/Databases"
 import { EmbeddedPostgres } from "@ecommerce/stack/EmbeddedPostgres"
-import { Logbook } from "@ecommerce/stack/Logbook"
 import { claimPort } from "@ecommerce/stack/Port"
 import * as Repository from "@ecommerce/stack/Repository"
 import { Supervisor } from "@ecommerce/stack/Supervisor"
@@ -33,6 +32,15 @@ export interface Member {
   readonly name: string
   readonly place: Place
   readonly port: number
+}
+
+export interface Options {
+  /** For what PostgreSQL stores. */
+  readonly directory: string
+  readonly orchestrators: number
+  readonly credentials: Credentials.Credentials
+  /** Of PostgreSQL's log; the supervisor hears those of the services. */
+  readonly onLine: (name: string, line: string) => Effect.Effect<void>
 }
 
 /** Whom a service asks, besides the database. */
@@ -70,12 +78,11 @@ export class Deployment extends Context.Service<
     readonly failure: Effect.Effect<never, StartupError>
   }
 >()("@ecommerce/chaos/Deployment") {
-  static readonly layer = (directory: string, orchestrators: number, credentials: Credentials.Credentials) =>
+  static readonly layer = ({ credentials, directory, onLine, orchestrators }: Options) =>
     Layer.effect(
       Deployment,
       Effect.gen(function* () {
         const path = yield* Path.Path
-        const logbook = yield* Logbook
         const supervisor = yield* Supervisor
         const root = yield* Repository.root
 
@@ -87,7 +94,7 @@ export class Deployment extends Context.Service<
           durable: true,
           settings: { max_connections: "300" },
           restartRule: { maxDeaths: Number.MAX_SAFE_INTEGER, window: "60 seconds" },
-          log: (line) => logbook.write("postgres", line)
+          log: (line) => onLine("postgres", line)
         })
         yield* Databases.createDatabase(server.url("postgres"), database)
         const administratorUrl = server.url(database)
