@@ -28,6 +28,8 @@ export interface Outcome {
 /** What is wrong with the run: nothing, or a sentence each. */
 export const complaints = ({ secondsAllowed, secondsToQuiet, seen, verdict }: Outcome): ReadonlyArray<string> => [
   ...(violationsOf(verdict) > 0 ? [`${violationsOf(verdict)} violations`] : []),
+  // Else nothing was at stake.
+  ...((verdict.tally.ends["COMPLETED"] ?? 0) === 0 ? ["no order was completed"] : []),
   ...complaintsOfRest(verdict.moving, secondsToQuiet, secondsAllowed),
   ...missingIn(seen).map((sight) => `never seen: ${sights[sight]}`)
 ]
@@ -42,10 +44,10 @@ export const render = (outcome: Outcome): string => {
   const { errorsLogged, faults, secondsAllowed, secondsAsked, secondsOfTrouble, secondsToQuiet, seen, verdict } =
     outcome
   const { tally } = verdict
-  const rows = (counts: Readonly<Record<string, number>>) =>
+  const rows = (counts: Readonly<Record<string, number>>, prefix = "") =>
     Object.entries(counts)
       .toSorted(([one], [other]) => one.localeCompare(other))
-      .map(([what, count]) => [what, String(count)])
+      .map(([what, count]) => [`${prefix}${what}`, String(count)])
   const names = Object.keys(sights).filter((name): name is Sight => Object.hasOwn(sights, name))
   const found = complaints(outcome)
   return [
@@ -59,6 +61,7 @@ export const render = (outcome: Outcome): string => {
         ["accepted", String(tally.accepted)],
         ["declined", String(tally.declined)],
         ...rows(tally.ends),
+        ...rows(tally.failures, "failed: "),
         ["requests sent again", String(tally.retried)],
         ["answers replayed", String(tally.replayed)],
         ["errors logged by services", String(errorsLogged)]

@@ -66,6 +66,7 @@ layer(customers.pipe(Layer.provideMerge(shop)), { excludeTestServices: true })("
       const before = yield* reached
       assert.deepStrictEqual([before.broken, before.moving], [[], []])
       assert.deepStrictEqual(before.tally.ends, { AUTHORIZATION_FAILED: 2, CANCELLED: 2, COMPLETED: 6, FAILED: 2 })
+      assert.deepStrictEqual(before.tally.failures, { capture_declined: 2, payment_declined: 2 })
 
       const orderOf = Effect.fnUntraced(function* (kind: Kind) {
         const sheet = (yield* sheets).find((one) => one.kind === kind)
