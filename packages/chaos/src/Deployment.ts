@@ -19,7 +19,7 @@ import * as Repository from "@ecommerce/stack/Repository"
 import { Supervisor } from "@ecommerce/stack/Supervisor"
 import { topology } from "@ecommerce/stack/topology"
 import type { PgClient } from "@effect/sql-pg"
-import { Context, Effect, Layer, Option, Path, Redacted, Schedule } from "effect"
+import { Context, Effect, Layer, Option, Path, Random, Redacted, Schedule } from "effect"
 import { HttpClient } from "effect/http"
 import { Reactivity } from "effect/reactivity"
 
@@ -86,9 +86,10 @@ export class Deployment extends Context.Service<
         const supervisor = yield* Supervisor
         const root = yield* Repository.root
 
+        const [databasePort = 0] = yield* freePorts(1)
         const server = yield* EmbeddedPostgres.make({
           dataDirectory: path.join(directory, "postgres"),
-          port: 0,
+          port: databasePort,
           password: credentials.superuserPassword,
           // It is killed: what was committed has to be there afterwards.
           durable: true,
@@ -228,9 +229,22 @@ const readiness = Effect.fnUntraced(function* (port: number) {
     )
 })
 
-/** So many different ones. */
-const freePorts = Effect.fnUntraced(function* (count: number) {
+/** Beneath those that Linux and macOS give to whoever connects, or listens on any. */
+const portRange = { lowest: 20_000, highest: 32_000 }
+
+/** So many different ones. They have to be free also when somebody comes back to them from the dead. */
+export const freePorts = Effect.fnUntraced(function* (count: number) {
   const ports = new Set<number>()
-  while (ports.size < count) ports.add(yield* claimPort(0, host))
+  while (ports.size < count) {
+    const port = yield* Random.nextIntBetween(portRange.lowest, portRange.highest)
+    const isFree = yield* claimPort(port, host).pipe(
+      Effect.as(true),
+      Effect.catchIf(
+        ({ isTaken }) => isTaken,
+        () => Effect.succeed(false)
+      )
+    )
+    if (isFree) ports.add(port)
+  }
   return [...ports]
 }, Effect.orDie)
