@@ -2,6 +2,7 @@
  * The stack as it stands in production, on one machine: PostgreSQL, every service as a process of its own, two edges and two or
  * three orchestrators; and a proxy wherever one asks another.
  */
+import type { Finding } from "@ecommerce/audit/Report"
 import * as Database from "@ecommerce/chassis/Database"
 import * as ChassisSettings from "@ecommerce/chassis/Settings"
 import { StartupError } from "@ecommerce/chassis/StartupError"
@@ -19,10 +20,11 @@ import * as Repository from "@ecommerce/stack/Repository"
 import { Supervisor } from "@ecommerce/stack/Supervisor"
 import { topology } from "@ecommerce/stack/topology"
 import type { PgClient } from "@effect/sql-pg"
-import { Context, Effect, Layer, Option, Path, Random, Redacted, Schedule } from "effect"
+import { Context, Effect, Layer, Option, Path, Random, Redacted, Ref, Schedule } from "effect"
 import { HttpClient } from "effect/http"
 import { Reactivity } from "effect/reactivity"
 
+import * as Deaths from "./Deaths.ts"
 import * as Link from "./Link.ts"
 import type { Cast } from "./Plan.ts"
 import { settings } from "./RunSettings.ts"
@@ -70,6 +72,8 @@ export class Deployment extends Context.Service<
     readonly administrator: PgClient.PgClient
     readonly administratorUrl: Redacted.Redacted<string>
     readonly signal: (member: string, signal: "SIGKILL" | "SIGTERM" | "SIGSTOP" | "SIGCONT") => Effect.Effect<void>
+    /** Whether members have ended whom nobody has told to. */
+    readonly deaths: Effect.Effect<Finding>
     /** How often a member has been started again. */
     readonly lives: (member: string) => Effect.Effect<number>
     /** Until it is ready, in a later life than this one. */
@@ -167,6 +171,7 @@ export class Deployment extends Context.Service<
         })
         const links = [...customers, ...(yield* Effect.forEach(members, start)).flat()]
 
+        const ordered = yield* Ref.make<ReadonlyArray<Deaths.Life>>([])
         const failure = Effect.raceFirst(supervisor.failure, server.failure)
         const stateOf = (member: string) => Effect.map(supervisor.states, (states) => states.get(member))
         const lives = (member: string) => Effect.map(stateOf(member), (state) => state?.restarts ?? -1)
@@ -204,9 +209,19 @@ export class Deployment extends Context.Service<
           signal: Effect.fnUntraced(function* (member, signal) {
             const state = yield* stateOf(member)
             const pid = Option.getOrUndefined(state?.pid ?? Option.none())
-            // One that died a moment ago has what it was to get.
-            if (pid !== undefined) yield* Effect.ignore(Effect.try(() => process.kill(pid, signal)))
+            if (state === undefined || pid === undefined) return
+            // One that died a moment ago has what it was to get; but not from here.
+            const isSent = yield* Effect.isSuccess(Effect.try(() => process.kill(pid, signal)))
+            if (isSent && (signal === "SIGKILL" || signal === "SIGTERM")) {
+              yield* Ref.update(ordered, (lives) => [...lives, { name: member, restarts: state.restarts }])
+            }
           }),
+          deaths: Effect.map(Effect.all([supervisor.states, Ref.get(ordered)]), ([states, lives]) =>
+            Deaths.judge(
+              Array.from(states, ([name, { restarts }]) => ({ name, restarts })),
+              lives
+            )
+          ),
           lives,
           awaitLifeAfter,
           failure

@@ -85,7 +85,7 @@ const deployment = (options: Omit<DeploymentOptions, "onLine">) =>
       const logbook = yield* Logbook
       const { hear } = yield* Evidence
       const onLine = (name: string, line: string) => Effect.andThen(logbook.write(name, line), hear(line))
-      // The stop after six deaths is off: they die all the time.
+      // The stop after six deaths is off: they die all the time. `Deaths.ts` tells of those that nobody has ordered.
       const supervisor = Supervisor.layer({ maxDeaths: Number.MAX_SAFE_INTEGER, onLine })
       return Deployment.layer({ ...options, onLine }).pipe(Layer.provideMerge(supervisor))
     })
