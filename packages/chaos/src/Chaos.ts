@@ -49,7 +49,7 @@ const mostEncores = 6
 const untilSeen = "5 seconds"
 
 export const run = Effect.fn("Chaos.run")(function* ({ seconds, seed, tell }: Options) {
-  const { cast, edgeUrls } = yield* Deployment
+  const { cast, deaths, edgeUrls } = yield* Deployment
   const customers = yield* Customers
   const faults = yield* Ref.make<Readonly<Record<string, number>>>({})
   const began = yield* Clock.currentTimeMillis
@@ -94,7 +94,7 @@ export const run = Effect.fn("Chaos.run")(function* ({ seconds, seed, tell }: Op
     edges: edgeUrls.length,
     orchestrators: cast.orchestrators.length,
     faults: yield* Ref.get(faults),
-    verdict: { ...verdict, findings: [...verdict.findings, yield* secrecy] },
+    verdict: { ...verdict, findings: [...verdict.findings, yield* secrecy, yield* deaths] },
     seen: yield* Evidence.gather,
     secondsToQuiet,
     secondsAllowed,

@@ -4,13 +4,15 @@
  */
 import { randomUUID } from "node:crypto"
 
-import { isFinal, LedgerPage, LedgerStatus } from "@ecommerce/contracts/Edge/Ledger"
+import { FailureReason, isFinal, isTerminal, LedgerPage, LedgerStatus } from "@ecommerce/contracts/Edge/Ledger"
 import { Clock, Context, Duration, Effect, FiberSet, Layer, Option, Random, Ref, Schema } from "effect"
 import { HttpClient, HttpClientRequest, type HttpClientResponse } from "effect/http"
 
-import type { Answer, Kind, Sheet, Told } from "./Record.ts"
+import { type Answer, hasFailed, type Kind, type Sheet, type Told } from "./Record.ts"
 
 export interface Options {
+  /** Who comes, when, and what they do; not when anybody answers. */
+  readonly seed: number
   readonly edgeUrls: ReadonlyArray<string>
   readonly plentiful: Product
   /** Of which there is not enough. */
@@ -103,7 +105,7 @@ export class Customers extends Context.Service<
             const answered = yield* request(turn, order(sheet), wait)
             if (Option.isSome(answered)) {
               const { body, response } = answered.value
-              const said = read(response, body)
+              const said = meaningOf(response, body)
               if (said === "strange") {
                 return yield* note(({ strange }) => ({
                   strange: [...strange, `was answered with ${response.status} ${body}`]
@@ -127,7 +129,7 @@ export class Customers extends Context.Service<
                 const { status } = yield* decodeStanding(body)
                 return yield* note(() => ({ isCancelled: !isFinal(status) }))
               }
-              if (read(response, body) === "strange" || body.includes("order_not_authorized_yet")) {
+              if (meaningOf(response, body) === "strange" || body.includes("order_not_authorized_yet")) {
                 return yield* note(({ strange }) => ({
                   strange: [...strange, `was answered with ${response.status} ${body} when it was cancelled`]
                 }))
@@ -137,13 +139,19 @@ export class Customers extends Context.Service<
           }
         })
 
+        /** Asked until somebody answers. */
+        const read = Effect.fnUntraced(function* (path: string, first = 0) {
+          for (let turn = first; ; turn++) {
+            const answered = yield* request(turn, (url) => HttpClientRequest.get(`${url}${path}`))
+            if (Option.isSome(answered) && answered.value.response.status === 200) return answered.value.body
+            yield* pause
+          }
+        })
+
         const awaitEnd = Effect.fnUntraced(function* (orderId: string) {
           for (let turn = 0; ; turn++) {
-            const answered = yield* request(turn, (url) => HttpClientRequest.get(`${url}/orders/${orderId}`))
-            if (Option.isSome(answered) && answered.value.response.status === 200) {
-              const { status } = yield* decodeStanding(answered.value.body)
-              if (status === "COMPLETED" || isFinal(status)) return
-            }
+            const { status } = yield* decodeStanding(yield* read(`/orders/${orderId}`, turn))
+            if (isTerminal(status)) return
             yield* pause
           }
         })
@@ -164,7 +172,12 @@ export class Customers extends Context.Service<
           if (kind === "cancelled early" || kind === "cancelled late") yield* cancel(customer, orderId)
         }, Effect.orDie)
 
-        const begin = Effect.fnUntraced(function* (kind: Kind) {
+        const counts = new Map<string, number>()
+
+        /** Those of one origin are numbered, and each draws by itself: who waits longer changes nothing for the others. */
+        const begin = Effect.fnUntraced(function* (kind: Kind, origin: string) {
+          const number = (counts.get(origin) ?? 0) + 1
+          counts.set(origin, number)
           const product = kind === "scarce" ? options.scarce : options.plentiful
           const sheet: Sheet = {
             key: randomUUID(),
@@ -179,34 +192,29 @@ export class Customers extends Context.Service<
           const kept = yield* Ref.make(sheet)
           sheets.push(kept)
           const note: Customer["note"] = (by) => Ref.update(kept, (known) => ({ ...known, ...by(known) }))
-          yield* FiberSet.run(fibers, live({ sheet, note }))
+          yield* FiberSet.run(fibers, Random.withSeed(live({ sheet, note }), `${options.seed} ${origin} ${number}`))
         })
 
         const arrive = Effect.gen(function* () {
-          yield* begin(yield* draw)
+          yield* begin(yield* draw, "arriving")
           yield* Effect.sleep(yield* Random.nextIntBetween(20, 180))
-        }).pipe(Effect.forever)
+        }).pipe(Effect.forever, Random.withSeed(`${options.seed} arrivals`))
 
-        /** Asked until somebody answers. */
-        const ask = (userId: string) =>
-          Effect.gen(function* () {
-            for (let turn = 0; ; turn++) {
-              const answered = yield* request(turn, (url) => HttpClientRequest.get(`${url}/orders?user_id=${userId}`))
-              if (Option.isSome(answered) && answered.value.response.status === 200) {
-                const { orders } = yield* decodePage(answered.value.body)
-                return orders.map((one): Told => ({
-                  orderId: one.order_ledger_id,
-                  status: one.status,
-                  totalCents: one.total_cents
-                }))
-              }
-              yield* pause
-            }
-          }).pipe(Effect.orDie)
+        /** A list of orders does not say why one has failed; the order itself does. */
+        const ask = Effect.fnUntraced(function* (userId: string) {
+          const { orders } = yield* decodePage(yield* read(`/orders?user_id=${userId}`))
+          return yield* Effect.forEach(orders, ({ order_ledger_id: orderId, status, total_cents: totalCents }) =>
+            Effect.gen(function* () {
+              const { reason } = hasFailed(status) ? yield* decodeFailure(yield* read(`/orders/${orderId}`)) : noFailure
+              const told: Told = { orderId, status, totalCents, reason: reason?.code ?? null }
+              return told
+            })
+          )
+        }, Effect.orDie)
 
         return Customers.of({
           arrive,
-          send: (kind, count) => Effect.replicateEffect(begin(kind), count, { discard: true }),
+          send: (kind, count) => Effect.replicateEffect(begin(kind, `sent, ${kind}`), count, { discard: true }),
           done: FiberSet.awaitEmpty(fibers),
           sheets: Effect.suspend(() => Effect.forEach(sheets, Ref.get)),
           ask
@@ -227,7 +235,7 @@ const draw = Effect.gen(function* () {
 })
 
 /** `later`: it was too much, or is not clear, and to be asked again. */
-const read = (response: HttpClientResponse.HttpClientResponse, body: string): Answer | "later" | "strange" => {
+const meaningOf = (response: HttpClientResponse.HttpClientResponse, body: string): Answer | "later" | "strange" => {
   const { headers, status } = response
   if (status === 409 || status === 429 || status === 503) return "later"
   if (status !== 202 && status !== 402) return "strange"
@@ -239,6 +247,10 @@ const read = (response: HttpClientResponse.HttpClientResponse, body: string): An
 
 const decodeNamed = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ order_ledger_id: Schema.String })))
 const decodeStanding = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Struct({ status: LedgerStatus })))
+const decodeFailure = Schema.decodeUnknownEffect(
+  Schema.fromJsonString(Schema.Struct({ reason: Schema.NullOr(FailureReason) }))
+)
+const noFailure = { reason: null }
 const decodePage = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.toCodecJson(LedgerPage)))
 
 /** Some of everything are there, and too few of one. */

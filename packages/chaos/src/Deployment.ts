@@ -2,6 +2,7 @@
  * The stack as it stands in production, on one machine: PostgreSQL, every service as a process of its own, two edges and two or
  * three orchestrators; and a proxy wherever one asks another.
  */
+import type { Finding } from "@ecommerce/audit/Report"
 import * as Database from "@ecommerce/chassis/Database"
 import * as ChassisSettings from "@ecommerce/chassis/Settings"
 import { StartupError } from "@ecommerce/chassis/StartupError"
@@ -14,16 +15,16 @@ import type { Place } from "@ecommerce/protocol/Place"
 import type * as Credentials from "@ecommerce/stack/Credentials"
 import * as Databases from "@ecommerce/stack/Databases"
 import { EmbeddedPostgres } from "@ecommerce/stack/EmbeddedPostgres"
-import { Logbook } from "@ecommerce/stack/Logbook"
 import { claimPort } from "@ecommerce/stack/Port"
 import * as Repository from "@ecommerce/stack/Repository"
 import { Supervisor } from "@ecommerce/stack/Supervisor"
 import { topology } from "@ecommerce/stack/topology"
 import type { PgClient } from "@effect/sql-pg"
-import { Context, Effect, Layer, Option, Path, Redacted, Schedule } from "effect"
+import { Context, Effect, Layer, Option, Path, Random, Redacted, Ref, Schedule } from "effect"
 import { HttpClient } from "effect/http"
 import { Reactivity } from "effect/reactivity"
 
+import * as Deaths from "./Deaths.ts"
 import * as Link from "./Link.ts"
 import type { Cast } from "./Plan.ts"
 import { settings } from "./RunSettings.ts"
@@ -33,6 +34,15 @@ export interface Member {
   readonly name: string
   readonly place: Place
   readonly port: number
+}
+
+export interface Options {
+  /** For what PostgreSQL stores. */
+  readonly directory: string
+  readonly orchestrators: number
+  readonly credentials: Credentials.Credentials
+  /** Of PostgreSQL's log; the supervisor hears those of the services. */
+  readonly onLine: (name: string, line: string) => Effect.Effect<void>
 }
 
 /** Whom a service asks, besides the database. */
@@ -62,6 +72,8 @@ export class Deployment extends Context.Service<
     readonly administrator: PgClient.PgClient
     readonly administratorUrl: Redacted.Redacted<string>
     readonly signal: (member: string, signal: "SIGKILL" | "SIGTERM" | "SIGSTOP" | "SIGCONT") => Effect.Effect<void>
+    /** Whether members have ended whom nobody has told to. */
+    readonly deaths: Effect.Effect<Finding>
     /** How often a member has been started again. */
     readonly lives: (member: string) => Effect.Effect<number>
     /** Until it is ready, in a later life than this one. */
@@ -70,24 +82,24 @@ export class Deployment extends Context.Service<
     readonly failure: Effect.Effect<never, StartupError>
   }
 >()("@ecommerce/chaos/Deployment") {
-  static readonly layer = (directory: string, orchestrators: number, credentials: Credentials.Credentials) =>
+  static readonly layer = ({ credentials, directory, onLine, orchestrators }: Options) =>
     Layer.effect(
       Deployment,
       Effect.gen(function* () {
         const path = yield* Path.Path
-        const logbook = yield* Logbook
         const supervisor = yield* Supervisor
         const root = yield* Repository.root
 
+        const [databasePort = 0] = yield* freePorts(1)
         const server = yield* EmbeddedPostgres.make({
           dataDirectory: path.join(directory, "postgres"),
-          port: 0,
+          port: databasePort,
           password: credentials.superuserPassword,
           // It is killed: what was committed has to be there afterwards.
           durable: true,
           settings: { max_connections: "300" },
           restartRule: { maxDeaths: Number.MAX_SAFE_INTEGER, window: "60 seconds" },
-          log: (line) => logbook.write("postgres", line)
+          log: (line) => onLine("postgres", line)
         })
         yield* Databases.createDatabase(server.url("postgres"), database)
         const administratorUrl = server.url(database)
@@ -159,6 +171,7 @@ export class Deployment extends Context.Service<
         })
         const links = [...customers, ...(yield* Effect.forEach(members, start)).flat()]
 
+        const ordered = yield* Ref.make<ReadonlyArray<Deaths.Life>>([])
         const failure = Effect.raceFirst(supervisor.failure, server.failure)
         const stateOf = (member: string) => Effect.map(supervisor.states, (states) => states.get(member))
         const lives = (member: string) => Effect.map(stateOf(member), (state) => state?.restarts ?? -1)
@@ -196,9 +209,19 @@ export class Deployment extends Context.Service<
           signal: Effect.fnUntraced(function* (member, signal) {
             const state = yield* stateOf(member)
             const pid = Option.getOrUndefined(state?.pid ?? Option.none())
-            // One that died a moment ago has what it was to get.
-            if (pid !== undefined) yield* Effect.ignore(Effect.try(() => process.kill(pid, signal)))
+            if (state === undefined || pid === undefined) return
+            // One that died a moment ago has what it was to get; but not from here.
+            const isSent = yield* Effect.isSuccess(Effect.try(() => process.kill(pid, signal)))
+            if (isSent && (signal === "SIGKILL" || signal === "SIGTERM")) {
+              yield* Ref.update(ordered, (lives) => [...lives, { name: member, restarts: state.restarts }])
+            }
           }),
+          deaths: Effect.map(Effect.all([supervisor.states, Ref.get(ordered)]), ([states, lives]) =>
+            Deaths.judge(
+              Array.from(states, ([name, { restarts }]) => ({ name, restarts })),
+              lives
+            )
+          ),
           lives,
           awaitLifeAfter,
           failure
@@ -221,9 +244,22 @@ const readiness = Effect.fnUntraced(function* (port: number) {
     )
 })
 
-/** So many different ones. */
-const freePorts = Effect.fnUntraced(function* (count: number) {
+/** Beneath those that Linux and macOS give to whoever connects, or listens on any. */
+const portRange = { lowest: 20_000, highest: 32_000 }
+
+/** So many different ones. They have to be free also when somebody comes back to them from the dead. */
+export const freePorts = Effect.fnUntraced(function* (count: number) {
   const ports = new Set<number>()
-  while (ports.size < count) ports.add(yield* claimPort(0, host))
+  while (ports.size < count) {
+    const port = yield* Random.nextIntBetween(portRange.lowest, portRange.highest)
+    const isFree = yield* claimPort(port, host).pipe(
+      Effect.as(true),
+      Effect.catchIf(
+        ({ isTaken }) => isTaken,
+        () => Effect.succeed(false)
+      )
+    )
+    if (isFree) ports.add(port)
+  }
   return [...ports]
 }, Effect.orDie)

@@ -113,11 +113,12 @@ export const kindOf = (fault: Fault): string => {
 /** The shortest and the longest time between two troubles of one track. */
 const pauses = { shortest: 300, longest: 1800 }
 
+/** From a generator for each track, so that a plan with more decks begins with the one that has fewer. */
 export const draw = (seed: number, cast: Cast, decks: number): Effect.Effect<Plan> =>
-  Effect.gen(function* () {
-    const processes: Track = yield* deal(processDeck(cast), decks)
-    return { processes, network: yield* deal(networkDeck(cast), decks) }
-  }).pipe(Random.withSeed(String(seed)))
+  Effect.all({
+    processes: Random.withSeed(deal(processDeck(cast), decks), `${seed} processes`),
+    network: Random.withSeed(deal(networkDeck(cast), decks), `${seed} network`)
+  })
 
 const deal = Effect.fnUntraced(function* (deck: Effect.Effect<ReadonlyArray<Fault>>, decks: number) {
   const turns: Array<Turn> = []

@@ -3,6 +3,8 @@
  * that is compared with what is told in the end. Pure.
  */
 import { isTerminal, type LedgerStatus } from "@ecommerce/contracts/Edge/Ledger"
+import type { RefusedItem } from "@ecommerce/contracts/Inventory/Reservations"
+import type { CaptureRefusal } from "@ecommerce/contracts/Payment/Commands"
 
 export const kinds = [
   "paid",
@@ -45,10 +47,11 @@ export interface Told {
   readonly orderId: string
   readonly status: LedgerStatus
   readonly totalCents: number
+  /** The code of why it failed, where it did. */
+  readonly reason: string | null
 }
 
 const endsOf: Readonly<Record<Kind, ReadonlyArray<LedgerStatus>>> = {
-  // FAILED, where somebody was away for all attempts of a step.
   paid: ["COMPLETED", "FAILED"],
   "slow card": ["COMPLETED", "FAILED"],
   scarce: ["COMPLETED", "FAILED"],
@@ -60,6 +63,23 @@ const endsOf: Readonly<Record<Kind, ReadonlyArray<LedgerStatus>>> = {
   "cancelled late": ["COMPLETED", "FAILED", "CANCELLED"]
 }
 
+type FailureCode = RefusedItem["reason"] | typeof CaptureRefusal.Type | "unavailable" | "payment_declined"
+
+/** `unavailable`: somebody was away for all attempts of a step. For any other reason nobody fails who has not asked for it. */
+const failuresOf: Readonly<Record<Kind, ReadonlyArray<FailureCode>>> = {
+  paid: ["unavailable"],
+  "slow card": ["unavailable"],
+  scarce: ["insufficient_stock", "unavailable"],
+  "sent twice": ["unavailable"],
+  "hung up": ["unavailable"],
+  declined: ["payment_declined"],
+  "capture declined": ["capture_declined", "unavailable"],
+  "cancelled early": ["unavailable"],
+  "cancelled late": ["unavailable"]
+}
+
+export const hasFailed = (status: LedgerStatus): boolean => status === "FAILED" || status === "AUTHORIZATION_FAILED"
+
 const judgeOne = (sheet: Sheet, told: ReadonlyArray<Told>): ReadonlyArray<string> => {
   const { answers, isCancelled, kind, strange, totalCents } = sheet
   const [first, ...others] = answers
@@ -70,7 +90,7 @@ const judgeOne = (sheet: Sheet, told: ReadonlyArray<Told>): ReadonlyArray<string
   const [order, ...more] = told
   if (order === undefined) return [...strange, `was answered with ${first.status}, and there is no such order`]
   if (more.length > 0) return [...strange, `is there ${told.length} times`]
-  const { status } = order
+  const { reason, status } = order
   const wrong = [
     order.orderId === first.orderId ? undefined : `was told of the order ${first.orderId}, and has ${order.orderId}`,
     order.totalCents === totalCents ? undefined : `costs ${order.totalCents} instead of ${totalCents}`,
@@ -79,6 +99,9 @@ const judgeOne = (sheet: Sheet, told: ReadonlyArray<Told>): ReadonlyArray<string
       ? undefined
       : `was answered with ${first.status}, and is ${status}`,
     endsOf[kind].includes(status) ? undefined : `is ${status}`,
+    hasFailed(status) && !failuresOf[kind].some((code) => code === reason)
+      ? `is ${status} because of ${reason ?? "nothing"}`
+      : undefined,
     isCancelled && status === "COMPLETED" ? "was cancelled, and is completed" : undefined
   ]
   return [...strange, ...wrong.filter((text) => text !== undefined)]
@@ -104,16 +127,15 @@ export interface Tally {
   readonly accepted: number
   readonly declined: number
   readonly ends: Readonly<Record<string, number>>
+  /** Those that failed, by the code of the reason. */
+  readonly failures: Readonly<Record<string, number>>
   readonly retried: number
   readonly replayed: number
 }
 
 export const tally = (sheets: ReadonlyArray<Sheet>, toldTo: (userId: string) => ReadonlyArray<Told>): Tally => {
   const firsts = sheets.map(({ answers: [first] }) => first?.status)
-  const ends = new Map<string, number>()
-  for (const { userId } of sheets) {
-    for (const { status } of toldTo(userId)) ends.set(status, (ends.get(status) ?? 0) + 1)
-  }
+  const told = sheets.flatMap(({ userId }) => toldTo(userId))
   const sum = (numbers: ReadonlyArray<number>) => {
     let all = 0
     for (const number of numbers) all += number
@@ -123,8 +145,15 @@ export const tally = (sheets: ReadonlyArray<Sheet>, toldTo: (userId: string) => 
     asked: sheets.length,
     accepted: firsts.filter((status) => status === 202).length,
     declined: firsts.filter((status) => status === 402).length,
-    ends: Object.fromEntries(ends),
+    ends: countsOf(told.map(({ status }) => status)),
+    failures: countsOf(told.filter(({ status }) => hasFailed(status)).map(({ reason }) => reason ?? "no reason")),
     retried: sum(sheets.map(({ requests }) => Math.max(0, requests - 1))),
     replayed: sum(sheets.map(({ answers }) => answers.filter(({ isReplay }) => isReplay).length))
   }
+}
+
+const countsOf = (names: ReadonlyArray<string>): Readonly<Record<string, number>> => {
+  const counts = new Map<string, number>()
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
+  return Object.fromEntries(counts)
 }

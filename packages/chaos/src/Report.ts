@@ -26,20 +26,28 @@ export interface Outcome {
 }
 
 /** What is wrong with the run: nothing, or a sentence each. */
-export const complaints = ({ seen, verdict }: Outcome): ReadonlyArray<string> => [
+export const complaints = ({ secondsAllowed, secondsToQuiet, seen, verdict }: Outcome): ReadonlyArray<string> => [
   ...(violationsOf(verdict) > 0 ? [`${violationsOf(verdict)} violations`] : []),
-  ...(verdict.moving.length > 0 ? [`it did not come to rest: ${verdict.moving.join(", ")}`] : []),
+  // Else nothing was at stake.
+  ...((verdict.tally.ends["COMPLETED"] ?? 0) === 0 ? ["no order was completed"] : []),
+  ...complaintsOfRest(verdict.moving, secondsToQuiet, secondsAllowed),
   ...missingIn(seen).map((sight) => `never seen: ${sights[sight]}`)
 ]
+
+/** The last look is taken however late it is, and may find rest: the bound is a promise of its own. */
+const complaintsOfRest = (moving: ReadonlyArray<string>, took: number, allowed: number) => {
+  if (moving.length > 0) return [`it did not come to rest: ${moving.join(", ")}`]
+  return took > allowed ? [`it came to rest after ${took.toFixed(1)} s of ${allowed} s`] : []
+}
 
 export const render = (outcome: Outcome): string => {
   const { errorsLogged, faults, secondsAllowed, secondsAsked, secondsOfTrouble, secondsToQuiet, seen, verdict } =
     outcome
   const { tally } = verdict
-  const rows = (counts: Readonly<Record<string, number>>) =>
+  const rows = (counts: Readonly<Record<string, number>>, prefix = "") =>
     Object.entries(counts)
       .toSorted(([one], [other]) => one.localeCompare(other))
-      .map(([what, count]) => [what, String(count)])
+      .map(([what, count]) => [`${prefix}${what}`, String(count)])
   const names = Object.keys(sights).filter((name): name is Sight => Object.hasOwn(sights, name))
   const found = complaints(outcome)
   return [
@@ -53,6 +61,7 @@ export const render = (outcome: Outcome): string => {
         ["accepted", String(tally.accepted)],
         ["declined", String(tally.declined)],
         ...rows(tally.ends),
+        ...rows(tally.failures, "failed: "),
         ["requests sent again", String(tally.retried)],
         ["answers replayed", String(tally.replayed)],
         ["errors logged by services", String(errorsLogged)]

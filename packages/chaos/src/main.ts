@@ -16,7 +16,7 @@ import { Command, Flag } from "effect/cli"
 
 import * as Chaos from "./Chaos.ts"
 import { Customers, stock } from "./Customers.ts"
-import { Deployment } from "./Deployment.ts"
+import { Deployment, type Options as DeploymentOptions } from "./Deployment.ts"
 import { Evidence } from "./Evidence.ts"
 import { complaints, render } from "./Report.ts"
 
@@ -64,11 +64,11 @@ const chaos = Effect.fn("chaos")(function* (input: {
     const { edgeUrls, failure, urlOf } = yield* Deployment
     const products = yield* stock(urlOf(inventory.name))
     return yield* Chaos.run({ seed, seconds, tell }).pipe(
-      Effect.provide(Customers.layer({ edgeUrls, ...products })),
+      Effect.provide(Customers.layer({ seed, edgeUrls, ...products })),
       Effect.raceFirst(failure)
     )
   }).pipe(
-    Effect.provide(Deployment.layer(directory, orchestrators, credentials).pipe(Layer.provideMerge(supervisor))),
+    Effect.provide(deployment({ directory, orchestrators, credentials })),
     Effect.provide(Evidence.layer(secretsOf(credentials))),
     Effect.provide(NodeHttpClient.layerUndici),
     Effect.provide(Logbook.layer(path.join(directory, "logs"))),
@@ -78,17 +78,18 @@ const chaos = Effect.fn("chaos")(function* (input: {
   if (complaints(outcome).length > 0) return yield* new Program.AlreadyTold()
 }, Effect.scoped)
 
-/** The stop after six deaths is off: they die all the time. */
-const supervisor = Layer.unwrap(
-  Effect.gen(function* () {
-    const logbook = yield* Logbook
-    const { hear } = yield* Evidence
-    return Supervisor.layer({
-      maxDeaths: Number.MAX_SAFE_INTEGER,
-      onLine: (name, line) => Effect.andThen(logbook.write(name, line), hear(line))
+/** Every line of each log is written down, and heard: a secret in PostgreSQL's is as bad as one in a service's. */
+const deployment = (options: Omit<DeploymentOptions, "onLine">) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const logbook = yield* Logbook
+      const { hear } = yield* Evidence
+      const onLine = (name: string, line: string) => Effect.andThen(logbook.write(name, line), hear(line))
+      // The stop after six deaths is off: they die all the time. `Deaths.ts` tells of those that nobody has ordered.
+      const supervisor = Supervisor.layer({ maxDeaths: Number.MAX_SAFE_INTEGER, onLine })
+      return Deployment.layer({ ...options, onLine }).pipe(Layer.provideMerge(supervisor))
     })
-  })
-)
+  )
 
 /** Cards have tokens that begin alike. */
 const secretsOf = ({ passwordOf, serviceToken, superuserPassword }: Credentials.Credentials) => [

@@ -34,6 +34,19 @@ describe("a plan", () => {
     })
   )
 
+  it.effect("for longer begins with all of the shorter one, on both tracks", () =>
+    Effect.gen(function* () {
+      const shorter = yield* draw(7, cast, 2)
+      const longer = yield* draw(7, cast, 5)
+      for (const track of ["processes", "network"] as const) {
+        const { leastTurns, turns } = shorter[track]
+        assert.strictEqual(longer[track].turns.length * 2, turns.length * 5)
+        assert.deepStrictEqual(longer[track].turns.slice(0, turns.length), turns)
+        assert.strictEqual(longer[track].leastTurns, leastTurns)
+      }
+    })
+  )
+
   it.effect("has every kind of trouble in its first deck, whatever the seed", () =>
     Effect.gen(function* () {
       for (let seed = 0; seed < 50; seed++) {

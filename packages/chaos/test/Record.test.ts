@@ -15,18 +15,19 @@ const sheet: Sheet = {
   isCancelled: false,
   strange: []
 }
-const completed: Told = { orderId: "o-1", status: "COMPLETED", totalCents: 500 }
+const completed: Told = { orderId: "o-1", status: "COMPLETED", totalCents: 500, reason: null }
+const failed = (reason: string): Told => ({ ...completed, status: "FAILED", reason })
+const refused: Told = { ...completed, status: "AUTHORIZATION_FAILED", reason: "payment_declined" }
 
 const judged = (changed: Partial<Sheet>, ...told: ReadonlyArray<Told>) => judge([{ ...sheet, ...changed }], () => told)
 
 describe("a customer's record", () => {
   it("has nothing to say against the one order that was answered", () => {
     assert.deepStrictEqual(judged({}, completed), [])
-    assert.deepStrictEqual(judged({}, { ...completed, status: "FAILED" }), [])
-    assert.deepStrictEqual(
-      judged({ kind: "declined", answers: [declined] }, { ...completed, status: "AUTHORIZATION_FAILED" }),
-      []
-    )
+    assert.deepStrictEqual(judged({}, failed("unavailable")), [])
+    assert.deepStrictEqual(judged({ kind: "scarce" }, failed("insufficient_stock")), [])
+    assert.deepStrictEqual(judged({ kind: "capture declined" }, failed("capture_declined")), [])
+    assert.deepStrictEqual(judged({ kind: "declined", answers: [declined] }, refused), [])
     assert.deepStrictEqual(
       judged({ kind: "cancelled late", isCancelled: true }, { ...completed, status: "CANCELLED" }),
       []
@@ -48,6 +49,26 @@ describe("a customer's record", () => {
       [{ ...completed, status: "AUTHORIZATION_FAILED" }],
       "paid k-1 was answered with 202, and is AUTHORIZATION_FAILED"
     ],
+    [
+      "that failed for want of what there is plenty of",
+      {},
+      [failed("insufficient_stock")],
+      "because of insufficient_stock"
+    ],
+    ["that failed because a good card was declined", {}, [failed("capture_declined")], "because of capture_declined"],
+    [
+      "that failed and does not say why",
+      {},
+      [{ ...completed, status: "FAILED" }],
+      "paid k-1 is FAILED because of nothing"
+    ],
+    ["that waited too long", { kind: "scarce" }, [failed("overdue")], "scarce k-1 is FAILED because of overdue"],
+    [
+      "that was given up instead of declined",
+      { kind: "declined", answers: [declined] },
+      [{ ...refused, reason: "order_expired" }],
+      "declined k-1 is AUTHORIZATION_FAILED because of order_expired"
+    ],
     ["that was never answered", { answers: [] }, [], "paid k-1 never had an answer"],
     ["with two answers", { answers: [accepted, declined] }, [completed], "paid k-1 had different answers"],
     ["with a strange answer", { strange: ["was answered with 500"] }, [completed], "paid k-1 was answered with 500"]
@@ -66,14 +87,13 @@ describe("a customer's record", () => {
   it("counts what was asked, answered, asked again, replayed, and how it ended", () => {
     const other: Sheet = { ...sheet, key: "k-2", userId: "u-2", kind: "declined", requests: 1, answers: [declined] }
     assert.deepStrictEqual(
-      tally([sheet, other], (userId) =>
-        userId === "u-1" ? [completed] : [{ ...completed, status: "AUTHORIZATION_FAILED" }]
-      ),
+      tally([sheet, other], (userId) => (userId === "u-1" ? [completed] : [refused])),
       {
         asked: 2,
         accepted: 1,
         declined: 1,
         ends: { COMPLETED: 1, AUTHORIZATION_FAILED: 1 },
+        failures: { payment_declined: 1 },
         retried: 2,
         replayed: 1
       }

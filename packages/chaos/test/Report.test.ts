@@ -15,7 +15,15 @@ const good: Outcome = {
   verdict: {
     findings: [{ invariant: "all is as it was told", looked: 12, violations: [] }],
     moving: [],
-    tally: { asked: 12, accepted: 11, declined: 1, ends: { COMPLETED: 11 }, retried: 5, replayed: 2 }
+    tally: {
+      asked: 12,
+      accepted: 11,
+      declined: 1,
+      ends: { COMPLETED: 8, FAILED: 3 },
+      failures: { insufficient_stock: 2, unavailable: 1 },
+      retried: 5,
+      replayed: 2
+    }
   }
 }
 
@@ -24,7 +32,8 @@ describe("a report", () => {
     assert.deepStrictEqual(complaints(good), [])
     const text = render(good)
     assert.match(text, /kill -9 +9/u)
-    assert.match(text, /COMPLETED +11/u)
+    assert.match(text, /COMPLETED +8/u)
+    assert.match(text, /failed: insufficient_stock +2/u)
     assert.include(text, "At rest 3.2 s after 81 s of trouble")
     assert.include(text, "0 violations. All is well.")
     assert.include(text, "npm run chaos -- --seconds 75 --seed 7")
@@ -47,5 +56,20 @@ describe("a report", () => {
     ])
     assert.include(render(bad), "NOT WELL: 2 violations")
     assert.include(render(bad), "order 1 is gone")
+  })
+
+  it("complains where no order was completed: what nobody could break proves nothing", () => {
+    const { verdict } = good
+    const ends = { FAILED: 11 }
+    assert.deepStrictEqual(complaints({ ...good, verdict: { ...verdict, tally: { ...verdict.tally, ends } } }), [
+      "no order was completed"
+    ])
+  })
+
+  it("complains of rest that came too late, even where everything is as it should be", () => {
+    assert.deepStrictEqual(complaints({ ...good, secondsToQuiet: 100 }), [])
+    const late: Outcome = { ...good, secondsToQuiet: 103.21 }
+    assert.deepStrictEqual(complaints(late), ["it came to rest after 103.2 s of 100 s"])
+    assert.include(render(late), "NOT WELL: it came to rest after 103.2 s of 100 s")
   })
 })

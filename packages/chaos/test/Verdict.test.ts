@@ -19,7 +19,7 @@ const shop = WholeStack.layer().pipe(
 const customers = Layer.unwrap(
   Effect.gen(function* () {
     const { urls } = yield* WholeStack
-    return Customers.layer({ edgeUrls: [urls["edge-api"]], ...(yield* stock(urls.inventory)) })
+    return Customers.layer({ seed: 7, edgeUrls: [urls["edge-api"]], ...(yield* stock(urls.inventory)) })
   })
 )
 
@@ -66,6 +66,7 @@ layer(customers.pipe(Layer.provideMerge(shop)), { excludeTestServices: true })("
       const before = yield* reached
       assert.deepStrictEqual([before.broken, before.moving], [[], []])
       assert.deepStrictEqual(before.tally.ends, { AUTHORIZATION_FAILED: 2, CANCELLED: 2, COMPLETED: 6, FAILED: 2 })
+      assert.deepStrictEqual(before.tally.failures, { capture_declined: 2, payment_declined: 2 })
 
       const orderOf = Effect.fnUntraced(function* (kind: Kind) {
         const sheet = (yield* sheets).find((one) => one.kind === kind)
