@@ -20,7 +20,7 @@ import * as Repository from "@ecommerce/stack/Repository"
 import { Supervisor } from "@ecommerce/stack/Supervisor"
 import { topology } from "@ecommerce/stack/topology"
 import type { PgClient } from "@effect/sql-pg"
-import { Context, Effect, Layer, Option, Path, Random, Redacted, Ref, Schedule } from "effect"
+import { Context, Effect, Layer, Option, Path, Redacted, Ref, Schedule } from "effect"
 import { HttpClient } from "effect/http"
 import { Reactivity } from "effect/reactivity"
 
@@ -90,10 +90,9 @@ export class Deployment extends Context.Service<
         const supervisor = yield* Supervisor
         const root = yield* Repository.root
 
-        const [databasePort = 0] = yield* freePorts(1)
         const server = yield* EmbeddedPostgres.make({
           dataDirectory: path.join(directory, "postgres"),
-          port: databasePort,
+          port: 0,
           password: credentials.superuserPassword,
           // It is killed: what was committed has to be there afterwards.
           durable: true,
@@ -244,22 +243,9 @@ const readiness = Effect.fnUntraced(function* (port: number) {
     )
 })
 
-/** Beneath those that Linux and macOS give to whoever connects, or listens on any. */
-const portRange = { lowest: 20_000, highest: 32_000 }
-
-/** So many different ones. They have to be free also when somebody comes back to them from the dead. */
-export const freePorts = Effect.fnUntraced(function* (count: number) {
+/** So many different ones. */
+const freePorts = Effect.fnUntraced(function* (count: number) {
   const ports = new Set<number>()
-  while (ports.size < count) {
-    const port = yield* Random.nextIntBetween(portRange.lowest, portRange.highest)
-    const isFree = yield* claimPort(port, host).pipe(
-      Effect.as(true),
-      Effect.catchIf(
-        ({ isTaken }) => isTaken,
-        () => Effect.succeed(false)
-      )
-    )
-    if (isFree) ports.add(port)
-  }
+  while (ports.size < count) ports.add(yield* claimPort(0, host))
   return [...ports]
 }, Effect.orDie)

@@ -3,7 +3,7 @@
  */
 import { createServer } from "node:net"
 
-import { Effect, Schema } from "effect"
+import { Effect, Random, Schema } from "effect"
 
 export class PortRefused extends Schema.TaggedError<PortRefused>()("PortRefused", {
   port: Schema.Int,
@@ -27,18 +27,25 @@ export class PortRefused extends Schema.TaggedError<PortRefused>()("PortRefused"
   }
 }
 
-/** The port itself when it can be had, or some free port for 0. */
+/** Beneath those that Linux and macOS give to whoever connects: such a one may be taken while its owner is being started again. */
+const given = { lowest: 20_000, highest: 32_000 }
+
+/** The port itself when it can be had; for 0 some free one, which nobody else is given by chance. */
 export const claimPort = Effect.fn("Port.claimPort")(function* (port: number, host: string) {
-  return yield* Effect.callback<number, PortRefused>((resume) => {
+  if (port !== 0) return yield* tryOut(port, host)
+  return yield* Random.nextIntBetween(given.lowest, given.highest).pipe(
+    Effect.flatMap((some) => tryOut(some, host)),
+    Effect.retry({ while: ({ isTaken }) => isTaken, times: 1000 })
+  )
+})
+
+const tryOut = (port: number, host: string) =>
+  Effect.callback<number, PortRefused>((resume) => {
     // Node's own socket: Effect's socket servers accept connections, and this one only asks and closes.
     const server = createServer()
     server.once("error", (error) =>
       resume(new PortRefused({ port, host, reason: "code" in error ? String(error.code) : error.message }))
     )
-    server.listen(port, host, () => {
-      const address = server.address()
-      server.close(() => resume(Effect.succeed(address === null || typeof address === "string" ? port : address.port)))
-    })
+    server.listen(port, host, () => server.close(() => resume(Effect.succeed(port))))
     return Effect.sync(() => server.close())
   })
-})
