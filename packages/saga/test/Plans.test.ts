@@ -3,6 +3,7 @@ import { SagaDesk } from "@ecommerce/saga/SagaDesk"
 import { SagaStore } from "@ecommerce/saga/SagaStore"
 import * as Plans from "@ecommerce/testing/Plans"
 import { idOf } from "@ecommerce/testing/Plans"
+import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
 import { Duration, Effect, Layer } from "effect"
@@ -107,7 +108,45 @@ const rows = [
   `saga_journal (saga_id, seq, kind, step, attempt, outcome) SELECT ${idOf("n")}, 1, 'run', 'book-flight', 1, 'done'`
 ]
 
+/** From their beginning to their end in one write each; answers where writing read too much. */
+const fromBeginningToEnd = Effect.fn("fromBeginningToEnd")(function* (turn: number, mostRows: number) {
+  const { beat, claim, start, write } = yield* SagaStore
+  yield* start(newTrips(turn))
+  yield* beat(worker, "test", Duration.minutes(1))
+  const held = yield* claim({ worker, definitions, most: setSize, suspects: false })
+  assert.strictEqual(held.length, setSize)
+  const ends = held.map((saga) => ({
+    saga,
+    decision: Decide.onOutcome(bookTrip.plan, policy, { ...saga.state, step: "send-ticket" }, done),
+    millis: 1,
+    ifCancelled: undefined
+  }))
+  return yield* Plans.overread("orchestrator", mostRows)("writing", write(worker, ends))
+})
+
+const had = 20_000
+
 layer(sagas, { excludeTestServices: true })("plans of what engines ask", (it) => {
+  it.effect(
+    "writing for a worker reads nothing of the many sagas that it had before, however long ago the last vacuum was",
+    () =>
+      Effect.gen(function* () {
+        const { administrator } = yield* TestDatabase
+        yield* Effect.forEach([1, 2, 3, 4, 5, 6, 7, 8], (turn) => fromBeginningToEnd(turn, had))
+        yield* Plans.beside(
+          Effect.gen(function* () {
+            yield* administrator`
+            INSERT INTO orchestrator.sagas (definition, definition_version, key, status, step, input, version, owner, deadline_at)
+            SELECT 'book-trip', 1, 'had-' || n, 'RUNNING', 'book-flight', '{}', 1, ${worker}, now()
+            FROM generate_series(1, ${had}) AS n`
+            yield* administrator`
+            UPDATE orchestrator.sagas SET status = 'COMPLETED', step = NULL, owner = NULL, ended_at = now() WHERE key LIKE 'had-%'`
+          })
+        )
+        assert.deepStrictEqual(yield* fromBeginningToEnd(9, had / 2), [])
+      })
+  )
+
   it.effect.each(Plans.beginnings)(
     "made with %s go by an index when a million sagas have ended, and so do those made later",
     ([, prepare]) =>

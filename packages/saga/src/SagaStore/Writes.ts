@@ -18,7 +18,11 @@ export interface Changed {
 export const make = Effect.gen(function* () {
   const sql = yield* PgClient.PgClient
 
-  /** Rows that have another owner or another epoch by now are not changed, and are not in the answer. */
+  /**
+   * Rows that have another owner or another epoch by now are not changed, and are not in the answer. The owner is compared in a way
+   * that no index serves: the one by owners holds all that a worker had since it was last vacuumed, and a plan that was made when
+   * there were few went through all of them (6,142 rows read to write 31).
+   */
   const update = (worker: string, writes: ReadonlyArray<Changed>) => {
     const ids = uuids(writes.map(({ saga }) => saga.id))
     const states = writes.map(({ decision }) => decision.state)
@@ -66,7 +70,7 @@ export const make = Effect.gen(function* () {
         next, wait_millis, until_deadline, until_cancel
       )
       WHERE sagas.id = input.id AND sagas.id = ANY(ARRAY(SELECT id FROM locked))
-        AND sagas.owner = ${worker} AND sagas.epoch = input.epoch AND sagas.entries < input.entries
+        AND sagas.owner IS NOT DISTINCT FROM ${worker}::uuid AND sagas.epoch = input.epoch AND sagas.entries < input.entries
       RETURNING sagas.id, cancel_requested AS is_cancel_requested, clock_timestamp() >= deadline_at AS is_overdue`)
   }
 
@@ -80,7 +84,7 @@ export const make = Effect.gen(function* () {
         ${integers(writes.map(({ saga }) => saga.epoch))},
         ${integers(writes.map(({ decision }) => decision.state.entries))}
       ) AS input (id, epoch, entries) USING (id, epoch, entries)
-      WHERE sagas.id = ANY(${ids}) AND owner = ${worker}`)
+      WHERE sagas.id = ANY(${ids}) AND owner IS NOT DISTINCT FROM ${worker}::uuid`)
   }
 
   const journal = (worker: string, writes: ReadonlyArray<Changed>) => {
