@@ -24,7 +24,10 @@ const refusingStates = new Set(["25006", "53000", "53100", "53200", "58030"])
 
 /** The same work may succeed later: the connection was lost, another transaction was in the way, or the server refuses work. */
 export const isTransient = (error: SqlError.SqlError): boolean =>
-  error.isRetryable || isLostConnection(error) || hasState(error, refusingStates)
+  error.isRetryable || isLostConnection(error) || isRefused(error)
+
+/** The server has said that it will not do this for now: nothing of it is committed. */
+export const isRefused = (error: SqlError.SqlError): boolean => hasState(error, refusingStates)
 
 const isLostConnection = (error: SqlError.SqlError): boolean =>
   error.reason._tag === "ConnectionError" || hasState(error, lostConnectionStates)

@@ -10,6 +10,7 @@ import { Health } from "./Health.ts"
 import * as Migrations from "./Migrations.ts"
 
 const nameRows = rowsOf(Schema.Struct({ name: Schema.String }))
+const writesRows = rowsOf(Schema.Struct({ takesWrites: Schema.Boolean }))
 
 export const layer = (service: string) =>
   Layer.effectDiscard(
@@ -18,11 +19,15 @@ export const layer = (service: string) =>
       const sql = yield* PgClient.PgClient
       const expected = yield* Migrations.read(yield* Migrations.directory, service)
 
+      const takesWrites = writesRows(sql`SELECT NOT current_setting('transaction_read_only')::boolean AS takes_writes`)
       const applied = nameRows(sql`SELECT name FROM schema_migrations`)
 
       yield* health.register({
         name: "database",
-        run: Effect.asVoid(Effect.mapError(sql`SELECT 1`, whyNot))
+        // One that is read from only is no reason to turn away those who read.
+        run: Effect.map(Effect.mapError(takesWrites, whyNot), ([row]) =>
+          row?.takesWrites === false ? "is read from, and takes no writes at the moment" : undefined
+        )
       })
 
       yield* health.register({

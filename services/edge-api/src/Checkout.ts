@@ -22,7 +22,7 @@ import * as Traceparent from "@ecommerce/protocol/Traceparent"
 import * as Batched from "@ecommerce/sets/Batched"
 import { isolated } from "@ecommerce/sets/Isolation"
 import * as Trace from "@ecommerce/telemetry/Trace"
-import { Cause, Clock, Context, Duration, Effect, Layer, Option, Result, Schema } from "effect"
+import { Cause, Clock, Context, Data, Duration, Effect, Layer, Option, Result, Schema } from "effect"
 import { SqlError } from "effect/sql"
 
 import { Checkouts } from "./Checkouts.ts"
@@ -124,16 +124,22 @@ export class Checkout extends Context.Service<
         const { digest, key, order } = request
         const { email, payment, user_id: userId } = order
         const traceparent = Option.getOrNull(yield* Traceparent.current)
-        const opened = yield* open({ key, digest, token: payment.token, traceparent, userId, email, lines })
+        const opened = yield* open({ key, digest, token: payment.token, traceparent, userId, email, lines }).pipe(
+          Effect.catchIf(Database.isRefused, (error) => Effect.fail(new NotTaken({ error })))
+        )
         if (opened === "bad") return yield* new MalformedRequest()
         return yield* opened === "known" ? attend(request, "comes first") : settle(request, opened)
       })
 
-      /** From here on the order may be in the ledger, and be brought to its end by others: nothing may sound like a no. */
-      const orUnclear = <A>(work: Effect.Effect<A, Refusal | Failing>) =>
+      /**
+       * From here on the order may be in the ledger, and be brought to its end by others: nothing may sound like a no, unless the
+       * database itself has said that it does not take it.
+       */
+      const orUnclear = <A>(work: Effect.Effect<A, Refusal | Failing | NotTaken>) =>
         Effect.catchCause(work, (cause): Effect.Effect<A, Refusal> => {
-          const said = Option.filter(Cause.findErrorOption(cause), isRefusal)
-          if (Option.isSome(said)) return Effect.fail(said.value)
+          const said = Option.getOrUndefined(Cause.findErrorOption(cause))
+          if (said?._tag === "NotTaken") return Effect.die(said.error)
+          if (said !== undefined && isRefusal(said)) return Effect.fail(said)
           return Effect.andThen(Effect.logWarning(`What became of an order is not clear yet: ${why(cause)}`), unclear)
         })
 
@@ -168,6 +174,9 @@ const encodeOrder = Schema.encodeSync(Schema.toCodecJson(NewOrder))
 type Opened = OpenOrder | "known" | "bad"
 
 type Failing = SqlError.SqlError
+
+/** The order is not in the ledger, and will not be by this request. */
+class NotTaken extends Data.TaggedError("NotTaken")<{ readonly error: SqlError.SqlError }> {}
 
 const longestPause = 250
 
