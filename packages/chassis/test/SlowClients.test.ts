@@ -4,6 +4,7 @@
  */
 import { connect } from "node:net"
 
+import { until } from "@ecommerce/testing/ServiceProcess"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import * as TestService from "@ecommerce/testing/TestService"
 import { assert, layer } from "@effect/vitest"
@@ -99,11 +100,14 @@ const habits: ReadonlyArray<Habit> = [
 ]
 
 /** What the client has been told when its connection is gone, which it never ends itself. */
-const told = Effect.fn("told")(function* ({ again, everyMillis, first }: Habit) {
+const told = Effect.fn("told")(function* ({ again, everyMillis, first }: Habit, opened = () => {}) {
   const port = yield* HttpServer.addressFormattedWith((url) => Effect.succeed(Number(new URL(url).port)))
   return yield* Effect.callback<string>((resume) => {
     let answer = ""
-    const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true }, () => socket.write(first))
+    const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true }, () => {
+      socket.write(first)
+      opened()
+    })
     // Who is silent notices only by sending that nobody is there any more.
     let next = again
     const sending = setInterval(() => {
@@ -139,8 +143,10 @@ layer(TestService.layer(definition, settings).pipe(Layer.provideMerge(TestDataba
     Effect.gen(function* () {
       const slow = habits.filter(({ expected }) => expected === tooSlow)
       const all = Array.from({ length: 5 * places }, () => slow).flat()
-      const waiting = yield* Effect.forkChild(Effect.forEach(all, told, { concurrency: "unbounded" }))
-      yield* Effect.sleep("500 millis")
+      let open = 0
+      const slowly = (habit: Habit) => told(habit, () => (open += 1))
+      const waiting = yield* Effect.forkChild(Effect.forEach(all, slowly, { concurrency: "unbounded" }))
+      yield* until(Effect.sync(() => open === all.length))
       for (let asked = 0; asked < 10; asked++) assert.strictEqual(yield* status, 200)
       assert.isUndefined(waiting.pollUnsafe())
       const answers = yield* Fiber.join(waiting)

@@ -142,13 +142,13 @@ layer(working({ policy: { ...policy, delayMillis: 60_000 } }), { excludeTestServ
   it.effect("at any moment leaves each trip either taken as a whole or not at all", () =>
     Effect.gen(function* () {
       const trips = Array.from({ length: 120 }, (_, n) => `any-${n}`)
-      for (const trip of trips) {
-        for (const step of ["book-flight", "book-hotel", "take-deposit", "send-ticket"]) {
-          yield* on(trip, step, Effect.delay(Effect.succeed(step), `${Math.floor(Math.random() * 8)} millis`))
+      for (const [n, trip] of trips.entries()) {
+        for (const [place, step] of ["book-flight", "book-hotel", "take-deposit", "send-ticket"].entries()) {
+          yield* on(trip, step, Effect.delay(Effect.succeed(step), `${(n * 5 + place * 3) % 8} millis`))
         }
       }
       yield* start(...trips)
-      yield* Effect.forEach(trips, (trip) => Effect.delay(cancel(trip), `${Math.floor(Math.random() * 60)} millis`), {
+      yield* Effect.forEach(trips, (trip, n) => Effect.delay(cancel(trip), `${(n * 37) % 60} millis`), {
         concurrency: "unbounded",
         discard: true
       })

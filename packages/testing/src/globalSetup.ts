@@ -39,8 +39,7 @@ const sweep = Effect.gen(function* () {
 
 const isAlive = (pid: number) => Result.isSuccess(Result.try(() => process.kill(pid, 0)))
 
-/** A PostgreSQL in a folder that goes with the scope, and the template in it. */
-/** In a folder of its own, unless one is given. */
+/** A PostgreSQL with the template in it, in a folder that goes with the scope unless one is given. */
 export const startPostgres = Effect.fn("globalSetup.startPostgres")(function* (folder?: string) {
   const fileSystem = yield* FileSystem.FileSystem
   const path = yield* Path.Path
