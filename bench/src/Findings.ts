@@ -4,7 +4,7 @@
 import * as Welcome from "@ecommerce/stack/Welcome"
 import { Schema } from "effect"
 
-import type { Finding } from "./Rules.ts"
+import { type Finding, judgedSeconds, tooShort } from "./Rules.ts"
 import { written } from "./Statistics.ts"
 
 export const Findings = Schema.Struct({
@@ -50,5 +50,14 @@ export const render = (findings: Findings): string =>
       Welcome.columns(["", "", "first", "middle", "last", "unit", "wanted"], rows.map(rowOf))
     ]),
     "",
-    broken(findings).length === 0 ? "  Every rule is kept." : `  ${broken(findings).length} rules are broken.`
+    `  ${verdictOn(findings)}`
   ].join("\n")
+
+const verdictOn = (findings: Findings) => {
+  const count = broken(findings).length
+  if (count > 0) return count === 1 ? "1 rule is broken." : `${count} rules are broken.`
+  const isWhole = findings.parts.every((part) => part.findings.every(({ wanted }) => wanted !== tooShort))
+  return isWhole
+    ? "Every rule is kept."
+    : `Every rule that was judged is kept. Trends were not: that takes ${judgedSeconds / 60} minutes.`
+}

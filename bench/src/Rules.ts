@@ -32,6 +32,9 @@ const midst = (points: ReadonlyArray<Point>) => {
 /** A trend in less than that is mostly how a process warms up, or when its garbage was last collected. */
 export const judgedSeconds = 480
 
+/** Said of a trend that was not judged. */
+export const tooShort = "told only: too short for a trend"
+
 /** In an hour it may grow by this share of what it is, or by this much, whichever is more. */
 export const staysFlat = (series: Series, allowed: { readonly share: number; readonly atLeast: number }): Finding => {
   const length = (series.points.at(-1)?.at ?? 0) - (series.points[0]?.at ?? 0)
@@ -42,9 +45,7 @@ export const staysFlat = (series: Series, allowed: { readonly share: number; rea
     name: series.name,
     unit: series.unit,
     found: ends(series),
-    wanted: isJudged
-      ? `grows by at most ${written(most)} in an hour: ${written(growth)}`
-      : "told only: too short for a trend",
+    wanted: isJudged ? `grows by at most ${written(most)} in an hour: ${written(growth)}` : tooShort,
     isKept: series.points.length > 0 && (!isJudged || growth <= most)
   }
 }

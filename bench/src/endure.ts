@@ -14,11 +14,12 @@ import { Command, Flag } from "effect/cli"
 import * as Bench from "./Bench.ts"
 import * as Endurance from "./Endurance.ts"
 import * as Findings from "./Findings.ts"
+import { judgedSeconds } from "./Rules.ts"
 import { Server } from "./Server.ts"
 
 const flags = {
   minutes: Flag.Int("minutes").pipe(
-    Flag.withDescription("How long the soak lasts. Trends are judged from four minutes on."),
+    Flag.withDescription(`How long the soak lasts. Trends are judged from ${judgedSeconds / 60} minutes on.`),
     Flag.withDefault(10)
   ),
   json: Flag.Boolean("json").pipe(Flag.withDescription("As JSON, for programs"), Flag.withDefault(false))

@@ -168,7 +168,7 @@ describe("what was found", () => {
     const text = Findings.render(findings)
     assert.match(text, /BROKEN +memory +1\.00 +2\.00 +9\.00 +MiB +at most 8\.00/)
     assert.match(text, /\n +orders refused +0\.00 +at most 0\.00/)
-    assert.include(text, "1 rules are broken.")
+    assert.include(text, "1 rule is broken.")
     assert.deepStrictEqual(
       Findings.broken(findings).map(({ name }) => name),
       ["memory"]
