@@ -23,7 +23,8 @@ const peers = [
   ["dbos", "DBOS Transact"],
   ["restate", "Restate"],
   ["graphile-worker", "graphile-worker"],
-  ["pg-boss", "pg-boss, batched"]
+  ["pg-boss", "pg-boss, batched"],
+  ["effect-workflow", "Effect's workflows on its cluster"]
 ] as const
 
 const Found = Schema.fromJsonString(Schema.Struct({ sagasPerSecond: Schema.Number }))

@@ -62,13 +62,13 @@ const lostConnectionsAsErrors = <E>(cause: Cause.Cause<E>): Effect.Effect<never,
 }
 
 const harden =
-  (committed: (xid: bigint) => void, opened: (by: number) => void) =>
+  (committed: Committed, opened: (by: number) => void) =>
   (client: PgClient.PgClient): PgClient.PgClient => {
     const original = client.withTransaction
     const withTransaction: SqlClient.SqlClient["withTransaction"] = (effect) =>
       Effect.flatMap(CurrentTransaction, (outer) => {
         // One within another commits with that one.
-        const transaction: Transaction = outer ?? { xid: undefined }
+        const transaction: Transaction = outer ?? { xid: undefined, types: new Set() }
         return Effect.suspend(() => {
           if (outer === undefined) opened(1)
           return original(Effect.provideService(effect, CurrentTransaction, transaction))
@@ -77,7 +77,7 @@ const harden =
             Effect.sync(() => {
               if (outer === undefined) opened(-1)
               if (Exit.isSuccess(exit) && outer === undefined && transaction.xid !== undefined)
-                committed(transaction.xid)
+                committed(transaction.xid, transaction.types)
             })
           ),
           Effect.catchCause(lostConnectionsAsErrors)
@@ -86,12 +86,14 @@ const harden =
     return Object.assign(client, { withTransaction })
   }
 
+type Committed = (xid: bigint, types: ReadonlySet<string>) => void
+
 export interface Options {
   readonly url: Redacted.Redacted<string>
   readonly applicationName: string
   readonly maxConnections: number
   /** Told of every transaction that has appended events, when it is committed. */
-  readonly committed?: (xid: bigint) => void
+  readonly committed?: Committed
 }
 
 const poolSize = "How many connections this process may open."

@@ -5,23 +5,32 @@
  * hear of it by a NOTIFY with the highest id, sent afterwards and by itself: a transaction that notifies takes a lock on the
  * whole database when it commits. A word may be lost; readers look from time to time anyhow.
  */
+import { randomUUID } from "node:crypto"
+
 import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Latch, Layer, Queue, Schedule } from "effect"
 
 /** Counts the words that were said. */
 export type Word = number
 
+const haveCommon = (some: ReadonlySet<string>, others: ReadonlySet<string>) => [...some].some((one) => others.has(one))
+
+interface Reader {
+  readonly types: ReadonlySet<string> | undefined
+  readonly wake: () => void
+}
+
 export class Announcements extends Context.Service<
   Announcements,
   {
-    /** A transaction with events was committed in this process. */
-    readonly committed: (xid: bigint) => void
+    /** A transaction with events of these types was committed in this process. */
+    readonly committed: (xid: bigint, types: ReadonlySet<string>) => void
     /** … or in another one; or something may have been missed. */
     readonly heard: Effect.Effect<void>
     /** What was said last. */
     readonly last: Effect.Effect<Word>
-    /** Returns when one is said after this. */
-    readonly after: (word: Word) => Effect.Effect<void>
+    /** Returns when one is said after this that may concern whoever reads these types; any, where none are named. */
+    readonly after: (word: Word, types: ReadonlySet<string> | undefined) => Effect.Effect<void>
     /** The newest transaction of this process that has not been passed on; returns when there is one. */
     readonly takeOwn: Effect.Effect<bigint>
   }
@@ -30,25 +39,28 @@ export class Announcements extends Context.Service<
     let last: Word = 0
     let own = 0n
     const hasOwn = Latch.makeUnsafe(false)
-    const readers = new Set<() => void>()
+    const readers = new Set<Reader>()
 
-    const wakeAll = () => {
+    /** Those whom events of these types concern, or all. */
+    const wake = (types?: ReadonlySet<string>) => {
       last += 1
-      const waiting = [...readers]
-      readers.clear()
-      for (const wake of waiting) wake()
+      for (const reader of readers) {
+        if (types !== undefined && reader.types !== undefined && !haveCommon(types, reader.types)) continue
+        readers.delete(reader)
+        reader.wake()
+      }
     }
-    const committed = (xid: bigint) => {
+    const committed = (xid: bigint, types: ReadonlySet<string>) => {
       if (xid > own) own = xid
       hasOwn.openUnsafe()
-      wakeAll()
+      wake(types)
     }
-    const after = (word: Word) =>
+    const after = (word: Word, types: ReadonlySet<string> | undefined) =>
       Effect.callback<void>((resume) => {
-        const wake = () => resume(Effect.void)
-        if (last > word) return wake()
-        readers.add(wake)
-        return Effect.sync(() => void readers.delete(wake))
+        const reader = { types, wake: () => resume(Effect.void) }
+        if (last > word) return reader.wake()
+        readers.add(reader)
+        return Effect.sync(() => void readers.delete(reader))
       })
     const takeOwn = Effect.andThen(
       hasOwn.await,
@@ -61,7 +73,7 @@ export class Announcements extends Context.Service<
     )
     return Announcements.of({
       committed,
-      heard: Effect.sync(wakeAll),
+      heard: Effect.sync(() => wake()),
       last: Effect.sync(() => last),
       after,
       takeOwn
@@ -77,12 +89,13 @@ export class Announcements extends Context.Service<
       Effect.gen(function* () {
         const sql = yield* PgClient.PgClient
         const announcements = yield* Announcements
+        const self = randomUUID()
 
         const tell = Effect.gen(function* () {
           const xid = yield* announcements.takeOwn
-          yield* sql`SELECT pg_notify('outbox_' || current_schema(), ${String(xid)})`
+          yield* sql`SELECT pg_notify('outbox_' || current_schema(), ${`${self} ${xid}`})`
           // What is committed meanwhile goes with the next word.
-          yield* Effect.sleep("10 millis")
+          yield* Effect.sleep("20 millis")
         })
 
         const listen = Effect.scoped(
@@ -92,7 +105,11 @@ export class Announcements extends Context.Service<
             yield* onConnected
             // Whatever was said while nobody listened was missed.
             yield* announcements.heard
-            yield* Effect.forever(Effect.andThen(Queue.take(words), announcements.heard))
+            // What this process has said itself, its readers know.
+            yield* Queue.take(words).pipe(
+              Effect.flatMap(({ payload }) => (payload.startsWith(self) ? Effect.void : announcements.heard)),
+              Effect.forever
+            )
           })
         )
 

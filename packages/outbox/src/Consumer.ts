@@ -81,11 +81,11 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
   const { limit = 500, name, waitSeconds = 20 } = definition
   const sql = yield* PgClient.PgClient
   const client = yield* HttpClient.HttpClient
-  const place = yield* (yield* FeedPlace.Places)(name)
+  const place = FeedPlace.remembered(yield* (yield* FeedPlace.Places)(name))
   const state = yield* Ref.make<State>({ trouble: undefined, deadLetters: 0, caughtUpAt: 0 })
 
   const inTransaction = <A, E>(work: Effect.Effect<A, E, PgClient.PgClient>) =>
-    sql.withTransaction(Effect.provideService(work, PgClient.PgClient, sql))
+    Effect.onError(sql.withTransaction(Effect.provideService(work, PgClient.PgClient, sql)), () => place.doubt)
 
   const fetch = Effect.fnUntraced(
     function* (cursor: string | null, wait: number) {
@@ -93,6 +93,7 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
         HttpClientRequest.bearerToken(source.token),
         HttpClientRequest.setUrlParams({
           consumer: name,
+          types: [...reading.types].join(","),
           limit,
           wait,
           ...(cursor === null ? {} : { after: cursor })
@@ -155,6 +156,7 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
       Effect.gen(function* () {
         const isOurs = yield* move(from, event.cursor, false)
         if (!isOurs) return "elsewhere" as const
+        yield* place.doubt
         return (yield* place.bury(event, error)) ? ("paused" as const) : ("used" as const)
       })
     )
@@ -235,11 +237,14 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
     const { behind, events, isComplete } = batch
     const outcome = Arr.isReadonlyArrayNonEmpty(events) ? yield* useInHalves(events, here.cursor) : "used"
     yield* tell(undefined)
-    if (outcome === "elsewhere" || !isComplete) return
+    if (outcome === "elsewhere") return
+    // Where several come, more are about to.
+    if (events.length > 1 && events.length < limit) yield* Effect.sleep(breath)
     const end = events.at(-1)?.cursor ?? here.cursor
-    // Another history may have begun in which nothing has happened yet.
-    const isNews = behind !== undefined && !isOneHistory(end, behind)
-    if (isNews && !(yield* inTransaction(move(end, behind, false)))) return
+    // Nothing that has come was wanted here; or another history may have begun in which nothing has happened yet.
+    const isPast = behind !== undefined && behind !== end && (events.length === 0 || !isOneHistory(end, behind))
+    if (isPast && !(yield* inTransaction(move(end, behind, false)))) return
+    if (!isComplete) return
     // What was put aside has not been used.
     if ((yield* place.look)?.deadLetters !== 0) return
     yield* Ref.update(state, (before) => ({ ...before, caughtUpAt: began }))
@@ -261,6 +266,9 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
 
   return { name, state: Ref.get(state), run } satisfies Consumer
 })
+
+/** So long it is waited for more, before they are asked for. */
+const breath = "10 millis"
 
 /** By `statement_timeout`. */
 const outOfTime = "57014"

@@ -142,14 +142,14 @@ export class Feed extends Context.Service<
           WHERE outbox_consumers.name = place.name AND outbox_consumers.name = ANY(${texts(places.map(([consumer]) => consumer))})`
 
         /** Until something is committed, but not longer than this. */
-        const pause = (heard: Word, millis: number) =>
+        const pause = (heard: Word, types: ReadonlySet<string> | undefined, millis: number) =>
           Effect.raceAllFirst([
-            Effect.as(announcements.after(heard), "look" as const),
+            Effect.as(announcements.after(heard, types), "look" as const),
             Effect.as(Effect.sleep(millis), "look" as const),
             Effect.as(stopping, "stop" as const)
           ])
 
-        const look = Effect.fnUntraced(function* ({ after, limit: most = 500 }: FeedQuery) {
+        const look = Effect.fnUntraced(function* (after: Position | undefined, most: number) {
           const rows = yield* rowsAfter(after ?? start, most)
           const end = rows.at(-1) ?? after ?? start
           // Asked afterwards: what was cut off meanwhile has been missed, too, and what was committed is not in it.
@@ -157,39 +157,50 @@ export class Feed extends Context.Service<
           return { rows, isComplete, isGone, behind: isComplete ? ahead : end }
         })
 
-        const readNow = Effect.fnUntraced(function* (query: FeedQuery) {
-          const { after, consumer } = query
-          const seen = yield* look(query)
+        /** What is behind the cursor, looked for from a place up to which nothing is wanted. */
+        const readNow = Effect.fnUntraced(function* (query: FeedQuery, from: Position | undefined) {
+          const { after, consumer, limit: most = 500 } = query
+          const seen = yield* look(from, most)
           // Since a restore or a promotion nothing may have been written: then nobody has begun the new generation yet, and a
           // place in the old history may be ahead of this server's numbers, although nothing was missed.
-          const { behind, isComplete, isGone, rows } = seen.isGone ? yield* Effect.andThen(begin, look(query)) : seen
+          const { behind, isComplete, isGone, rows } = seen.isGone
+            ? yield* Effect.andThen(begin, look(from, most))
+            : seen
           if (isGone) return yield* new CursorGone()
           yield* register(consumer, after ?? start)
           const headers = {
             [completeHeader]: isComplete ? ("true" as const) : ("false" as const),
             [cursorHeader]: encodeCursor(behind)
           }
-          return HttpApiSchema.withHeaders({ body: rows.map((row) => eventOf(source, row)), headers })
+          const types = typesIn(query)
+          const wanted = types === undefined ? rows : rows.filter(({ type }) => types.has(type))
+          const batch = HttpApiSchema.withHeaders({ body: wanted.map((row) => eventOf(source, row)), headers })
+          return { batch, isComplete, passed: wanted.length === 0 ? rows.at(-1) : undefined }
         })
 
         /**
          * Where nothing at all is behind the cursor, a word tells when to look again. Where something is committed and has to
-         * wait for an older transaction, nobody says when that ends: then it is looked for soon, and less and less often.
+         * wait for an older transaction, nobody says when that ends: then it is looked for soon, and less and less often. Whoever
+         * wants none of what has come hears soon how far it has passed, so that it counts as read.
          */
         const readSoon = (
           query: FeedQuery,
           until: number,
+          from = query.after,
           waited = 0
         ): Effect.Effect<Batch, CursorGone | SqlError.SqlError> =>
           Effect.gen(function* () {
             const heard = yield* announcements.last
-            const batch = yield* readNow(query)
-            const left = until - (yield* Clock.currentTimeMillis)
-            if (batch.body.length > 0 || left <= 0) return batch
-            const isQuiet = batch.headers[completeHeader] === "true"
-            const millis = isQuiet ? lookEvery : Math.min(longestLook, 1 + waited / 2)
-            const happened = yield* aside(pause(isQuiet ? heard : none, Math.min(left, millis)))
-            return happened === "stop" ? batch : yield* readSoon(query, until, isQuiet ? 0 : waited + millis)
+            const { batch, isComplete, passed } = yield* readNow(query, from)
+            const now = yield* Clock.currentTimeMillis
+            if (batch.body.length > 0 || now >= until) return batch
+            const end = passed === undefined ? until : Math.min(until, now + tellPassedAfter)
+            if (passed !== undefined && !isComplete) return yield* readSoon(query, end, passed)
+            const millis = isComplete ? lookEvery : Math.min(longestLook, 1 + waited / 2)
+            const happened = yield* aside(pause(isComplete ? heard : none, typesIn(query), Math.min(end - now, millis)))
+            return happened === "stop"
+              ? batch
+              : yield* readSoon(query, end, passed ?? from, isComplete ? 0 : waited + millis)
           })
 
         const readFeed = Effect.fn("Feed.read")(function* (query: FeedQuery) {
@@ -260,12 +271,17 @@ export class Feed extends Context.Service<
     )
 }
 
+const typesIn = ({ types }: FeedQuery): ReadonlySet<string> | undefined =>
+  types === undefined ? undefined : new Set(types.split(","))
+
 /** Behind every word that may have been lost. */
 const lookEvery = 1000
 const portion = 5000
 
 /** A transaction in the way is gone in a moment, or it takes its time. */
 const longestLook = 50
+
+const tellPassedAfter = 1000
 
 /** A word after which none comes. */
 const none: Word = Number.POSITIVE_INFINITY

@@ -70,9 +70,17 @@ export const ConsumerName = Schema.String.check(
   Schema.isPattern(/^[a-z0-9][a-z0-9._-]{0,99}$/u, { expected: "a name such as edge-api.prices" })
 )
 
+/** So many types no service has. */
+const Types = Schema.String.check(
+  Schema.isPattern(/^[a-z0-9._-]{1,100}(?:,[a-z0-9._-]{1,100}){0,49}$/u, {
+    expected: "types such as order.created,order.confirmed"
+  })
+).annotate({ description: "Events of these types alone; `feed-cursor` tells how far others were passed over." })
+
 export const FeedQuery = Schema.Struct({
   consumer: ConsumerName,
   after: Schema.optionalKey(Cursor),
+  types: Schema.optionalKey(Types),
   limit: Schema.optionalKey(wholeNumber(/^(?:[1-9][0-9]{0,2}|1000)$/u, "a whole number from 1 to 1000")),
   wait: Schema.optionalKey(wholeNumber(/^(?:[12]?[0-9]|30)$/u, "a whole number from 0 to 30"))
 })

@@ -3,7 +3,7 @@
  */
 import { jsons, Long, rowsOf, texts } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
-import { Context, Effect, Schema } from "effect"
+import { Clock, Context, Effect, Schema } from "effect"
 import type { SqlError } from "effect/sql"
 
 import { CloudEvent } from "./FeedEndpoint.ts"
@@ -91,6 +91,39 @@ export interface FeedPlace extends Omit<Made, "enter" | "leave"> {
   readonly enter: Effect.Effect<unknown, SqlError.SqlError>
   readonly leave: (id: number, error: string) => Effect.Effect<unknown, SqlError.SqlError>
 }
+
+type Place = Effect.Success<Made["look"]>
+
+/**
+ * The same place, looked at once in a while: whoever has just moved it knows where it is. What was believed for too long is found out
+ * by the next `move`, which compares, and forgotten by `doubt`.
+ */
+export const remembered = (place: FeedPlace) => {
+  let last: { readonly place: NonNullable<Place>; readonly until: number } | undefined
+  const doubt = Effect.sync(() => void (last = undefined))
+
+  const look: FeedPlace["look"] = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    if (last !== undefined && now < last.until) return last.place
+    const here = yield* place.look
+    const isOrdinary = here !== undefined && !here.isPaused && !here.hasRedrives
+    last = isOrdinary ? { place: here, until: now + believedMillis } : undefined
+    return here
+  })
+
+  const move: FeedPlace["move"] = (from, to, hasUsedSome) =>
+    Effect.tap(place.move(from, to, hasUsedSome), (isOurs) => {
+      last = isOurs && last !== undefined ? { ...last, place: { ...last.place, cursor: to } } : undefined
+      return Effect.void
+    })
+
+  const pauseAt: FeedPlace["pauseAt"] = (from) => Effect.ensuring(place.pauseAt(from), doubt)
+
+  return { ...place, look, move, pauseAt, doubt }
+}
+
+/** So long it takes, under load, until an operator's word is heard. */
+const believedMillis = 1000
 
 type Places = (consumer: string) => Effect.Effect<FeedPlace, never, PgClient.PgClient>
 

@@ -10,9 +10,10 @@ import { Context, Effect, Metric, Schema } from "effect"
 
 import type { NewEvent } from "./Event.ts"
 
-/** A transaction that is under way, and whether it has appended anything. */
+/** A transaction that is under way, and what it has appended, if anything. */
 export interface Transaction {
   xid: bigint | undefined
+  readonly types: Set<string>
 }
 
 /** Set by whoever begins transactions and wants to know which of them have something to tell. */
@@ -38,7 +39,9 @@ export const append = Effect.fn("Outbox.append")(function* (events: ReadonlyArra
     ) WITH ORDINALITY AS input (type, subject, version, data, traceparent, place)
     ORDER BY place RETURNING xid)
     SELECT xid::text AS xid FROM appended LIMIT 1`)
-  if (row !== undefined && transaction !== undefined) transaction.xid = BigInt(row.xid)
+  if (row === undefined || transaction === undefined) return
+  transaction.xid = BigInt(row.xid)
+  for (const { type } of events) transaction.types.add(type)
 })
 
 const appended = Metric.counter("outbox_events_total", {

@@ -78,6 +78,8 @@ export class SagaEngine extends Context.Service<
         const wanted = yield* Latch.make(false)
         let heldUntil = 0n
         let isStopping = false
+        /** Until then there was no suspect a moment ago, in nanoseconds. */
+        let noSuspectsUntil = 0n
         /** More may be due than was taken. */
         let mayBeMore = false
         /** A claim has ended without an answer. */
@@ -200,12 +202,14 @@ export class SagaEngine extends Context.Service<
             hasStrays = false
           }
           // Not in the hands of one whose own lease is over.
-          if ((yield* Clock.monotonicTimeNanos) >= heldUntil) return false
+          const now = yield* Clock.monotonicTimeNanos
+          if (now >= heldUntil) return false
           const free = mostInFlight - (yield* FiberMap.size(inFlight))
-          if (suspects.size === 0 && free > 0) {
+          if (suspects.size === 0 && free > 0 && now >= noSuspectsUntil) {
             // Alone among its kind: if it is what ends workers, no other is blamed for it.
             const [suspect] = yield* claim(1, true)
-            if (suspect !== undefined) {
+            if (suspect === undefined) noSuspectsUntil = now + suspectsEvery
+            else {
               suspects.add(suspect.id)
               yield* take(suspect)
             }
@@ -265,6 +269,9 @@ export class SagaEngine extends Context.Service<
 }
 
 type Written = Decide.Flags | "lost" | "bad"
+
+/** There is hardly ever one. */
+const suspectsEvery = 1_000_000_000n
 
 /** In one statement. */
 const mostAtOnce = 500
