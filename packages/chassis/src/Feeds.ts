@@ -6,7 +6,8 @@
  */
 import { Announcements } from "@ecommerce/outbox/Announcements"
 import type * as Consumer from "@ecommerce/outbox/Consumer"
-import { Feed, type Holder, type Lag } from "@ecommerce/outbox/Feed"
+import { Feed, type Holder } from "@ecommerce/outbox/Feed"
+import type { Lag } from "@ecommerce/outbox/FeedReaders"
 import { DateTime, Duration, Effect, Layer, Metric, Ref } from "effect"
 
 import { Gate } from "./Gate.ts"

@@ -3,12 +3,13 @@
  *
  * Whoever commits events says so here, with the transaction's id; readers in this process are woken at once. Other processes
  * hear of it by a NOTIFY with the highest id, sent afterwards and by itself: a transaction that notifies takes a lock on the
- * whole database when it commits. A word may be lost; readers look from time to time anyhow.
+ * whole database when it commits. Where there is no other process nothing is sent: whoever comes says so, and is answered. A
+ * word may be lost; readers look from time to time anyhow.
  */
 import { randomUUID } from "node:crypto"
 
 import { PgClient } from "@effect/sql-pg"
-import { Context, Effect, Latch, Layer, Queue, Schedule } from "effect"
+import { Clock, Context, Effect, Latch, Layer, Queue, Schedule } from "effect"
 
 /** Counts the words that were said. */
 export type Word = number
@@ -90,12 +91,30 @@ export class Announcements extends Context.Service<
         const sql = yield* PgClient.PgClient
         const announcements = yield* Announcements
         const self = randomUUID()
+        let othersUntil = 0
+
+        const say = (what: string) => sql`SELECT pg_notify('outbox_' || current_schema(), ${`${self} ${what}`})`
+        const hasOthers = Effect.map(Clock.currentTimeMillis, (now) => now < othersUntil)
 
         const tell = Effect.gen(function* () {
           const xid = yield* announcements.takeOwn
-          yield* sql`SELECT pg_notify('outbox_' || current_schema(), ${`${self} ${xid}`})`
+          if (!(yield* hasOthers)) return
+          yield* say(String(xid))
           // What is committed meanwhile goes with the next word.
           yield* Effect.sleep("20 millis")
+        })
+
+        const hear = Effect.fnUntraced(function* (words: string) {
+          // What this process has said itself, its readers know.
+          if (words.startsWith(self)) return
+          othersUntil = (yield* Clock.currentTimeMillis) + rememberedMillis
+          yield* announcements.heard
+          if (words.endsWith(hello)) yield* say(here)
+        })
+
+        const stay = Effect.gen(function* () {
+          yield* Effect.sleep(rememberedMillis / 3)
+          if (yield* hasOthers) yield* say(here)
         })
 
         const listen = Effect.scoped(
@@ -105,17 +124,21 @@ export class Announcements extends Context.Service<
             yield* onConnected
             // Whatever was said while nobody listened was missed.
             yield* announcements.heard
-            // What this process has said itself, its readers know.
-            yield* Queue.take(words).pipe(
-              Effect.flatMap(({ payload }) => (payload.startsWith(self) ? Effect.void : announcements.heard)),
-              Effect.forever
-            )
+            yield* say(hello)
+            yield* Effect.forever(Effect.flatMap(Queue.take(words), ({ payload }) => hear(payload)))
           })
         )
 
         const again = Schedule.jittered(Schedule.spaced("500 millis"))
         yield* Effect.forkScoped(Effect.forever(Effect.retry(Effect.sandbox(tell), again)))
         yield* Effect.forkScoped(Effect.forever(Effect.retry(Effect.sandbox(listen), again)))
+        yield* Effect.forkScoped(Effect.forever(Effect.retry(Effect.sandbox(stay), again)))
       })
     )
 }
+
+const hello = "comes"
+const here = "is here"
+
+/** For so long a process that has said nothing counts as there. */
+const rememberedMillis = 60_000

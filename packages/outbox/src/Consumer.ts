@@ -9,13 +9,13 @@
  * found by halving and put aside with its error. Ten of them in a row pause the consumer: a bad deployment must not empty the
  * feed. Whatever else goes wrong is tried again for ever; what takes too long, in halves.
  */
-import { isDataError, sqlStateOf } from "@ecommerce/sets/Isolation"
 import * as Trace from "@ecommerce/telemetry/Trace"
 import { PgClient } from "@effect/sql-pg"
 import { Array as Arr, Cause, Clock, Effect, Option, type Redacted, Ref, Result, Schedule, Schema } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
-import { SqlError } from "effect/sql"
+import type { SqlError } from "effect/sql"
 
+import { describe, infrastructureIn } from "./ConsumerFaults.ts"
 import { inTheirTraces, tellDeadLetters } from "./ConsumerTelling.ts"
 import { isOneHistory } from "./Cursor.ts"
 import type { Reading } from "./Event.ts"
@@ -270,9 +270,6 @@ export const make = Effect.fnUntraced(function* <Delivery, Made = void>(
 /** So long it is waited for more, before they are asked for. */
 const breath = "10 millis"
 
-/** By `statement_timeout`. */
-const outOfTime = "57014"
-
 /** What the client of a service has for those who want to hear of it: `consume({ name, events, apply })`. */
 export const of = (source: Source) =>
   Effect.map(
@@ -285,22 +282,3 @@ export const of = (source: Source) =>
 const backoff = Schedule.jittered(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]))
 
 const decodeBatch = Schema.decodeUnknownEffect(Schema.toCodecJson(Schema.Array(CloudEvent)))
-
-/**
- * What is nobody's fault and goes over, as an effect that fails with it; undefined where an event cannot be used. For several
- * events the time may have been too short, and is enough for fewer: one alone is tried again.
- */
-const infrastructureIn = (cause: Cause.Cause<SqlError.SqlError | Schema.SchemaError>, count: number) => {
-  if (Cause.hasInterrupts(cause)) return Effect.interrupt
-  const error = Cause.squash(cause)
-  if (!SqlError.isSqlError(error) || isDataError(error)) return undefined
-  return count > 1 && sqlStateOf(error) === outOfTime ? undefined : Effect.fail(error)
-}
-
-/** Without the values that PostgreSQL would tell, and such that PostgreSQL can store it. */
-const describe = (cause: Cause.Cause<unknown>): string => {
-  const error = Cause.squash(cause)
-  if (SqlError.isSqlError(error)) return `PostgreSQL refuses it (${sqlStateOf(error)})`
-  const text = error instanceof Error ? error.message : String(error)
-  return text.toWellFormed().replaceAll("\u0000", "\uFFFD").slice(0, 2000)
-}

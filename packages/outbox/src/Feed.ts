@@ -4,7 +4,6 @@
  * A row is given away only when nothing can be committed before it any more, so that no reader passes a row that comes
  * late. How far each consumer has come is remembered, for its lag and for what may be deleted.
  */
-import { texts } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
 import { Clock, Context, type DateTime, Duration, Effect, Layer } from "effect"
 import { HttpApiSchema } from "effect/http-api"
@@ -13,17 +12,8 @@ import type { SqlError } from "effect/sql"
 import { Announcements, type Word } from "./Announcements.ts"
 import { idOf, type Position, start } from "./Cursor.ts"
 import { type Batch, completeHeader, CursorGone, cursorHeader, type FeedQuery } from "./FeedEndpoint.ts"
-import {
-  countRows,
-  encodeCursor,
-  eventOf,
-  eventRows,
-  holderRows,
-  lagRows,
-  placeRows,
-  positionRows,
-  standingRows
-} from "./FeedRows.ts"
+import * as FeedReaders from "./FeedReaders.ts"
+import { countRows, encodeCursor, eventOf, eventRows, holderRows, positionRows, standingRows } from "./FeedRows.ts"
 
 export interface Options {
   /** The service's name, of which its events tell. */
@@ -32,15 +22,6 @@ export interface Options {
   readonly aside: <A, E, R>(waiting: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Returns when nothing is to be waited for any more. */
   readonly stopping: Effect.Effect<void>
-}
-
-/** How far a consumer is behind. */
-export interface Lag {
-  readonly consumer: string
-  /** The age of the oldest event that it has not read; 0 where it has read all. */
-  readonly seconds: number
-  /** Since it has asked for the last time. */
-  readonly seenSecondsAgo: number
 }
 
 /** A transaction that keeps every feed of the server from moving on. */
@@ -57,7 +38,7 @@ export class Feed extends Context.Service<
   Feed,
   {
     readonly read: (query: FeedQuery) => Effect.Effect<Batch, CursorGone>
-    readonly lags: Sql<ReadonlyArray<Lag>>
+    readonly lags: Sql<ReadonlyArray<FeedReaders.Lag>>
     readonly holder: Sql<Holder | undefined>
     /** Opens a new generation where the database is another one than before. */
     readonly begin: Sql<void>
@@ -73,9 +54,9 @@ export class Feed extends Context.Service<
       Effect.gen(function* () {
         const sql = yield* PgClient.PgClient
         const announcements = yield* Announcements
-        /** Who has asked since places were last written, and after which place. */
-        const asked = new Map<string, Position>()
-        const known = new Set<string>()
+        const readers = yield* FeedReaders.make
+        /** A place behind which there was nothing a moment ago, and the last word before that was seen. */
+        let quiet: { readonly place: string; readonly word: Word; readonly until: number } | undefined
 
         const begin = Effect.asVoid(sql`SELECT outbox_begin()`)
 
@@ -112,35 +93,6 @@ export class Feed extends Context.Service<
           return row ?? { isGone: false, isComplete: false, ...end }
         })
 
-        /** Whoever asks is known from then on, and has come as far as it says: one that goes back, too, is to miss nothing. */
-        const register = Effect.fnUntraced(function* (consumer: string, after: Position) {
-          asked.set(consumer, after)
-          if (known.has(consumer)) return
-          yield* write([[consumer, after]])
-          known.add(consumer)
-        })
-
-        const rowsOfPlaces = (places: ReadonlyArray<readonly [string, Position]>) => sql`
-          SELECT name, generation::bigint, xid::xid8, seq::bigint FROM unnest(
-            ${texts(places.map(([consumer]) => consumer))},
-            ${texts(places.map(([, { generation }]) => String(generation)))},
-            ${texts(places.map(([, { xid }]) => xid))},
-            ${texts(places.map(([, { seq }]) => seq))}
-          ) AS input (name, generation, xid, seq)
-          ORDER BY name`
-
-        const write = (places: ReadonlyArray<readonly [string, Position]>) => sql`
-          INSERT INTO outbox_consumers (name, generation, xid, seq) ${rowsOfPlaces(places)}
-          ON CONFLICT (name) DO UPDATE SET
-            generation = excluded.generation, xid = excluded.xid, seq = excluded.seq, seen_at = clock_timestamp()`
-
-        /** Of those that are there. */
-        const overwrite = (places: ReadonlyArray<readonly [string, Position]>) => sql`
-          UPDATE outbox_consumers SET
-            generation = place.generation, xid = place.xid, seq = place.seq, seen_at = clock_timestamp()
-          FROM (${rowsOfPlaces(places)}) AS place
-          WHERE outbox_consumers.name = place.name AND outbox_consumers.name = ANY(${texts(places.map(([consumer]) => consumer))})`
-
         /** Until something is committed, but not longer than this. */
         const pause = (heard: Word, types: ReadonlySet<string> | undefined, millis: number) =>
           Effect.raceAllFirst([
@@ -167,7 +119,7 @@ export class Feed extends Context.Service<
             ? yield* Effect.andThen(begin, look(from, most))
             : seen
           if (isGone) return yield* new CursorGone()
-          yield* register(consumer, after ?? start)
+          yield* readers.register(consumer, after ?? start)
           const headers = {
             [completeHeader]: isComplete ? ("true" as const) : ("false" as const),
             [cursorHeader]: encodeCursor(behind)
@@ -175,7 +127,7 @@ export class Feed extends Context.Service<
           const types = typesIn(query)
           const wanted = types === undefined ? rows : rows.filter(({ type }) => types.has(type))
           const batch = HttpApiSchema.withHeaders({ body: wanted.map((row) => eventOf(source, row)), headers })
-          return { batch, isComplete, passed: wanted.length === 0 ? rows.at(-1) : undefined }
+          return { batch, behind, isComplete, passed: wanted.length === 0 ? rows.at(-1) : undefined }
         })
 
         /**
@@ -191,8 +143,9 @@ export class Feed extends Context.Service<
         ): Effect.Effect<Batch, CursorGone | SqlError.SqlError> =>
           Effect.gen(function* () {
             const heard = yield* announcements.last
-            const { batch, isComplete, passed } = yield* readNow(query, from)
+            const { batch, behind, isComplete, passed } = yield* readNow(query, from)
             const now = yield* Clock.currentTimeMillis
+            if (isComplete) quiet = { place: idOf(behind), word: heard, until: now + lookEvery }
             if (batch.body.length > 0 || now >= until) return batch
             const end = passed === undefined ? until : Math.min(until, now + tellPassedAfter)
             if (passed !== undefined && !isComplete) return yield* readSoon(query, end, passed)
@@ -203,36 +156,22 @@ export class Feed extends Context.Service<
               : yield* readSoon(query, end, passed ?? from, isComplete ? 0 : waited + millis)
           })
 
+        /** Who has just had all that there is need not look before there is word of more. */
+        const waitForWord = Effect.fnUntraced(function* (query: FeedQuery, until: number) {
+          const now = yield* Clock.currentTimeMillis
+          const { after, consumer } = query
+          if (quiet === undefined || after === undefined || idOf(after) !== quiet.place) return
+          const end = Math.min(until, quiet.until)
+          if (now >= end || quiet.word !== (yield* announcements.last)) return
+          yield* readers.register(consumer, after)
+          yield* aside(pause(quiet.word, typesIn(query), end - now))
+        })
+
         const readFeed = Effect.fn("Feed.read")(function* (query: FeedQuery) {
           const until = (yield* Clock.currentTimeMillis) + (query.wait ?? 0) * 1000
-          return yield* Effect.catchTag(readSoon(query, until), "SqlError", Effect.die)
+          const found = Effect.andThen(waitForWord(query, until), readSoon(query, until))
+          return yield* Effect.catchTag(found, "SqlError", Effect.die)
         })
-
-        const acknowledge = Effect.gen(function* () {
-          const active = [...asked]
-          if (active.length === 0) return
-          asked.clear()
-          const names = texts(active.map(([consumer]) => consumer))
-          const written = yield* placeRows(sql`
-            SELECT name, generation, xid::text AS xid, seq::text AS seq FROM outbox_consumers WHERE name = ANY(${names})`)
-          const places = new Map(written.map((row) => [row.name, idOf(row)]))
-          // One that was removed is known again when it asks again: what it asked before must not bring it back.
-          for (const [consumer] of active) if (!places.has(consumer)) known.delete(consumer)
-          const news = active.filter(
-            ([consumer, after]) => places.has(consumer) && places.get(consumer) !== idOf(after)
-          )
-          if (news.length > 0) yield* overwrite(news)
-          // Those who have nothing to read are seen, too.
-          yield* sql`
-            UPDATE outbox_consumers SET seen_at = clock_timestamp()
-            WHERE name = ANY(${names}) AND seen_at < clock_timestamp() - interval '1 minute'`
-        })
-
-        const lags = lagRows(sql`
-          SELECT name AS consumer,
-            coalesce(extract(epoch FROM clock_timestamp() - outbox_unread_since(generation, xid, seq)), 0)::float8 AS seconds,
-            extract(epoch FROM clock_timestamp() - seen_at)::float8 AS seen_seconds_ago
-          FROM outbox_consumers ORDER BY name`)
 
         const holder = Effect.map(holderRows(sql`SELECT pid, who, since FROM outbox_holder()`), ([row]) => row)
 
@@ -261,10 +200,10 @@ export class Feed extends Context.Service<
 
         return Feed.of({
           read: readFeed,
-          lags,
+          lags: readers.lags,
           holder,
           begin,
-          acknowledge,
+          acknowledge: readers.acknowledge,
           trim: (age) => sql.withTransaction(trimSome(age))
         })
       })

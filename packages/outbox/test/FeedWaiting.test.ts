@@ -1,8 +1,6 @@
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
-import * as TestService from "@ecommerce/testing/TestService"
-import type { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Queue, Scope } from "effect"
+import { Effect, Exit, Fiber, Layer, Scope } from "effect"
 
 import {
   another,
@@ -18,13 +16,7 @@ import {
   subjectsOf,
   tell
 } from "./fixtures/Producer.ts"
-
-const millisOf = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.gen(function* () {
-    const began = performance.now()
-    const result = yield* effect
-    return { millis: performance.now() - began, result }
-  })
+import { commitInSilence, hint, listening, millisOf } from "./fixtures/Waiting.ts"
 
 /** A reader that waits, well before anything comes. */
 const waitingReader = Effect.fn("waitingReader")(function* (after: string, wait = 10) {
@@ -50,23 +42,6 @@ const medianDelivery = Effect.fn("medianDelivery")(function* (writer: Producer["
   }
   return delays.toSorted((one, other) => one - other)[10] ?? Number.NaN
 })
-
-/** Whether this many connections of services listen. */
-const listening = (count: number) =>
-  Effect.flatMap(TestDatabase, ({ administrator }) =>
-    eventually(
-      Effect.map(
-        administrator`
-          SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename <> 'postgres' AND query ILIKE 'listen %'`,
-        (rows) => rows.length === count
-      )
-    )
-  )
-
-/** As somebody writes who tells nobody of it. */
-const commitInSilence = (subject: string) => Effect.provide(append([subject]), TestService.database("inventory"))
-
-const hint = (sql: PgClient.PgClient, xid: string) => sql`SELECT pg_notify('outbox_inventory', ${xid})::text`
 
 layer(producerOnItsOwn(), { excludeTestServices: true })("waiting for events", (it) => {
   it.effect("ends at once where there are some already", () =>
@@ -155,45 +130,6 @@ layer(producerOnItsOwn(), { excludeTestServices: true })("waiting for events", (
       assert.isUndefined(reading.pollUnsafe())
       yield* commit("after the garbage")
       assert.deepStrictEqual(subjectsOf((yield* Fiber.join(reading)).events), ["after the garbage"])
-    })
-  )
-
-  it.effect(
-    "is told of a thousand commits in a burst by far fewer notifications, the last of them with the highest",
-    () =>
-      Effect.gen(function* () {
-        const { administrator } = yield* TestDatabase
-        const { sql } = yield* Producer
-        const words = yield* administrator.listen("outbox_inventory")
-        const { millis } = yield* millisOf(
-          Effect.forEach(
-            Array.from({ length: 1000 }, (_, n) => `burst-${n}`),
-            (subject) => commit(subject),
-            { concurrency: 8 }
-          )
-        )
-        const [highest] = yield* sql<{ xid: string }>`SELECT max(xid)::text AS xid FROM outbox`
-        const heard: Array<string> = []
-        while (heard.at(-1) !== highest?.xid) {
-          const { payload } = yield* Effect.timeout(Queue.take(words), "60 seconds")
-          // Behind the name of the process that says it.
-          heard.push(payload.split(" ").at(-1) ?? "")
-        }
-        assert.isAtMost(heard.length, Math.min(500, millis / 20 + 10))
-        assert.deepStrictEqual(
-          heard,
-          heard.toSorted((one, other) => Number(one) - Number(other))
-        )
-      })
-  )
-
-  it.effect("sends no notification inside of the transactions that append", () =>
-    Effect.gen(function* () {
-      const { administrator } = yield* TestDatabase
-      const words = yield* administrator.listen("outbox_inventory")
-      for (const subject of ["silent-1", "silent-2", "silent-3"]) yield* commitInSilence(subject)
-      yield* hint(administrator, "0")
-      assert.strictEqual((yield* Effect.timeout(Queue.take(words), "60 seconds")).payload, "0")
     })
   )
 
