@@ -63,6 +63,12 @@ const ofPayment = (key: string) => (book: string) =>
   `
   LEFT JOIN LATERAL (SELECT * FROM ${book} AS own WHERE own.${key} = payments.${key} LIMIT 1) AS ${book} ON true`
 
+/** What is settled of one record. */
+interface Pages {
+  readonly postings: ReadonlyArray<Posting>
+  readonly payments: ReadonlyArray<PaymentState>
+}
+
 const stateRows = rowsOf(PaymentState)
 const orderRows = rowsOf(Schema.Struct({ orderId: OrderId }))
 
@@ -87,6 +93,12 @@ export interface Posting {
   readonly version: number
 }
 
+/** What was posted, and how the payments of which the processor has told stand now. */
+export interface Settled {
+  readonly postings: ReadonlyArray<Posting>
+  readonly payments: ReadonlyMap<OrderId, PaymentState>
+}
+
 type Sql<A> = Effect.Effect<A, SqlError.SqlError>
 
 export class Books extends Context.Service<
@@ -95,11 +107,14 @@ export class Books extends Context.Service<
     /** In the caller's transaction, where there is one. */
     readonly read: (orderIds: ReadonlyArray<OrderId>) => Sql<ReadonlyMap<OrderId, PaymentState>>
     readonly find: (authorizationIds: ReadonlyArray<AuthorizationId>) => Sql<ReadonlyArray<PaymentState>>
-    /** In a transaction of its own; a record that the books cannot hold is left out, and the others are posted. The traces are those under which the orders' commands were asked. */
+    /**
+     * In a transaction of its own; a record that the books cannot hold is left out, and the others are posted. The traces are
+     * those under which the orders' commands were asked.
+     */
     readonly settle: (
       records: ReadonlyArray<ProcessorRecord>,
       traces: ReadonlyMap<string, string | null>
-    ) => Sql<ReadonlyArray<Posting>>
+    ) => Sql<Settled>
   }
 >()("@ecommerce/payment/Books") {
   static readonly layer = Layer.effect(
@@ -173,7 +188,11 @@ export class Books extends Context.Service<
         yield* Outbox.append(eventsOf(postings, traces))
         yield* sql.afterCommit(countFailures(postings))
         const posted = Map.groupBy(postings, ({ payment }) => payment.authorizationId)
-        return records.map(({ reference }) => posted.get(reference) ?? [])
+        const states = Map.groupBy(after.values(), ({ authorizationId }) => authorizationId)
+        return records.map(({ reference }) => ({
+          postings: posted.get(reference) ?? [],
+          payments: states.get(reference) ?? []
+        }))
       })
 
       return Books.of({
@@ -181,13 +200,16 @@ export class Books extends Context.Service<
         find,
         settle: (records, traces) =>
           Effect.map(
-            isolated<ProcessorRecord, ReadonlyArray<Posting>, never>({
+            isolated<ProcessorRecord, Pages, never>({
               run: (some) => Database.inTransaction(sql)(settleOnce(some, traces)),
               keyOf: ({ reference }) => reference,
               contentOf: (record) => JSON.stringify(record),
-              onBadItem: () => []
+              onBadItem: () => ({ postings: [], payments: [] })
             })(records),
-            (postings) => postings.flat()
+            (pages) => ({
+              postings: pages.flatMap(({ postings }) => postings),
+              payments: new Map(pages.flatMap(({ payments }) => payments.map((payment) => [payment.orderId, payment])))
+            })
           )
       })
     })

@@ -8,17 +8,18 @@ import * as Database from "@ecommerce/chassis/Database"
 import type { Received } from "@ecommerce/commands/Command"
 import { tracesOf } from "@ecommerce/commands/CommandServer"
 import type { OrderId } from "@ecommerce/contracts/Ids"
-import type {
-  AuthorizePayment,
-  CancelPayment,
-  CapturePayment,
-  CaptureRefusal
+import {
+  type AuthorizePayment,
+  type CancelPayment,
+  CaptureId,
+  type CapturePayment,
+  type CaptureRefusal
 } from "@ecommerce/contracts/Payment/Commands"
 import { captureRefused } from "@ecommerce/contracts/Payment/Events"
 import * as Outbox from "@ecommerce/outbox/Outbox"
 import { longs, texts, uuids } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Schema } from "effect"
 import { SecureRandom } from "effect/crypto"
 import type { SqlError } from "effect/sql"
 
@@ -76,18 +77,18 @@ export class Intentions extends Context.Service<
         SELECT order_id, false FROM unnest(${uuids(orderIds)}) AS input (order_id) ORDER BY order_id
         ON CONFLICT (order_id) DO UPDATE SET order_id = excluded.order_id WHERE false`
 
-      const writeCaptures = (captures: ReadonlyArray<Received<CapturePayment>>) => sql`
+      const writeCaptures = (captures: ReadonlyArray<Captured>) => sql`
         UPDATE payments SET
           capture_id = input.capture_id, capture_cents = input.capture_cents, capture_digest = input.capture_digest,
           is_open = true
         FROM unnest(
-          ${uuids(captures.map(({ payload }) => payload.orderId))},
-          ${texts(captures.map(() => newId("cap")))},
-          ${longs(captures.map(({ payload }) => payload.amountCents))},
-          ${texts(captures.map(({ digest }) => digest))}
+          ${uuids(captures.map(({ orderId }) => orderId))},
+          ${texts(captures.map(({ captureId }) => captureId))},
+          ${longs(captures.map(({ captureCents }) => captureCents))},
+          ${texts(captures.map(({ captureDigest }) => captureDigest))}
         ) AS input (order_id, capture_id, capture_cents, capture_digest)
         WHERE payments.order_id = input.order_id
-          AND payments.order_id = ANY(${uuids(captures.map(({ payload }) => payload.orderId))})`
+          AND payments.order_id = ANY(${uuids(captures.map(({ orderId }) => orderId))})`
 
       const writeRefusals = Effect.fnUntraced(function* (
         refusals: ReadonlyArray<Refused>,
@@ -129,12 +130,27 @@ export class Intentions extends Context.Service<
           return reason === undefined ? [] : [{ payload, digest, reason, version: payment.version }]
         })
         const refused = new Set(refusals.map(({ payload }) => payload.orderId))
-        const captures = open.filter(
-          ({ payload, payment }) => !refused.has(payload.orderId) && payment.decidedAt !== null
+        const captures = open.flatMap(
+          ({ digest, payload: { amountCents, orderId }, payment }): ReadonlyArray<Captured> =>
+            refused.has(orderId) || payment.decidedAt === null
+              ? []
+              : [
+                  {
+                    ...payment,
+                    captureId: newCaptureId(),
+                    captureCents: amountCents,
+                    captureDigest: digest,
+                    isOpen: true
+                  }
+                ]
         )
         if (captures.length > 0) yield* writeCaptures(captures)
-        if (refusals.length > 0) yield* writeRefusals(refusals, tracesOf(orders))
-        return captures.length + refusals.length === 0 ? before : yield* books.read(orderIds)
+        if (refusals.length > 0) {
+          yield* writeRefusals(refusals, tracesOf(orders))
+          return yield* books.read(orderIds)
+        }
+        // They are locked: how they stand is known without looking.
+        return new Map([...before, ...captures.map((payment) => [payment.orderId, payment] as const)])
       })
 
       const authorize = Effect.fn("Intentions.authorize")(function* (
@@ -169,7 +185,15 @@ interface Refused {
   readonly version: number
 }
 
+interface Captured extends PaymentState {
+  readonly captureId: CaptureId
+  readonly captureCents: number
+  readonly captureDigest: string
+}
+
 const newId = (kind: "auth" | "cap") => `${kind}_${SecureRandom.uuidV7Unsafe().replaceAll("-", "")}`
+const newCaptureId = () => decodeCaptureId(newId("cap"))
+const decodeCaptureId = Schema.decodeSync(CaptureId)
 
 /** Not when somebody has asked for it before, whatever came of it. */
 const mayBeCaptured = ({ cancelledAt, captureId, captureRefusal }: PaymentState) =>

@@ -42,8 +42,12 @@ export class Payments extends Context.Service<
       const intentions = yield* Intentions
       const processor = yield* Processor
 
-      /** Asks for all of these at the same time and posts what is said. Answers why some had no answer. */
+      /**
+       * Asks for some of these at the same time and posts what is said. Answers how all stand afterwards, and why some of them
+       * had no answer: those are looked at again, because somebody else may have heard.
+       */
       const askFor = Effect.fnUntraced(function* (
+        known: ReadonlyMap<OrderId, PaymentState>,
         payments: ReadonlyArray<PaymentState>,
         traces: ReadonlyMap<string, string | null>,
         ask: Ask
@@ -57,28 +61,33 @@ export class Payments extends Context.Service<
             }),
           { concurrency: "unbounded" }
         )
-        yield* books.settle(
+        const settled = yield* books.settle(
           answers.flatMap(({ record }) => record),
           traces
         )
-        return new Map(answers.flatMap(({ silence }) => silence))
+        const silence = new Map(answers.flatMap((answer) => answer.silence))
+        const unheard = silence.size === 0 ? [] : yield* books.read([...silence.keys()])
+        return { silence, payments: new Map([...known, ...settled.payments, ...unheard]) }
       })
 
       const authorize = Effect.fn("Payments.authorize")(function* (orders: ReadonlyArray<Received<AuthorizePayment>>) {
-        const orderIds = orders.map(({ payload }) => payload.orderId)
         const tokens = new Map(orders.map(({ digest, payload }) => [payload.orderId, { digest, token: payload.token }]))
         const intended = yield* intentions.authorize(orders)
         const undecided = [...intended.values()].filter(
           ({ cancelledAt, decidedAt, digest, orderId }) =>
             cancelledAt === null && decidedAt === null && digest === tokens.get(orderId)?.digest
         )
-        const silence = yield* askFor(undecided, tracesOf(orders), ({ amountCents, authorizationId, orderId }) => {
-          const token = tokens.get(orderId)?.token
-          if (token === undefined) return Effect.die(new Error(`There is no token for the order ${orderId}`))
-          const key = `${authorizationId}/authorize`
-          return processor.authorize({ key, reference: authorizationId, amountCents, token })
-        })
-        const payments = undecided.length === 0 ? intended : yield* books.read(orderIds)
+        const { payments, silence } = yield* askFor(
+          intended,
+          undecided,
+          tracesOf(orders),
+          ({ amountCents, authorizationId, orderId }) => {
+            const token = tokens.get(orderId)?.token
+            if (token === undefined) return Effect.die(new Error(`There is no token for the order ${orderId}`))
+            const key = `${authorizationId}/authorize`
+            return processor.authorize({ key, reference: authorizationId, amountCents, token })
+          }
+        )
         return orders.map(({ digest, key, payload: { orderId } }) => {
           const payment = presentIn(payments, orderId)
           const { amountCents, authorizationId, cancelledAt, declineCode, decidedAt } = payment
@@ -95,20 +104,22 @@ export class Payments extends Context.Service<
       })
 
       const capture = Effect.fn("Payments.capture")(function* (orders: ReadonlyArray<Received<CapturePayment>>) {
-        const orderIds = orders.map(({ payload }) => payload.orderId)
         const intended = yield* intentions.capture(orders)
         const open = [...intended.values()].filter(
           ({ cancelledAt, captureId, captureRefusal, capturedAt }) =>
             cancelledAt === null && captureId !== null && capturedAt === null && captureRefusal === null
         )
-        const silence = yield* askFor(open, tracesOf(orders), ({ authorizationId, captureCents }) =>
-          processor.capture({
-            key: `${authorizationId}/capture`,
-            reference: authorizationId,
-            amountCents: captureCents ?? 0
-          })
+        const { payments, silence } = yield* askFor(
+          intended,
+          open,
+          tracesOf(orders),
+          ({ authorizationId, captureCents }) =>
+            processor.capture({
+              key: `${authorizationId}/capture`,
+              reference: authorizationId,
+              amountCents: captureCents ?? 0
+            })
         )
-        const payments = open.length === 0 ? intended : yield* books.read(orderIds)
         return orders.map(({ digest, key, payload: { orderId } }) => {
           const payment = presentIn(payments, orderId)
           const { cancelledAt, captureId, captureRefusal, capturedAt, capturedCents } = payment
@@ -131,25 +142,23 @@ export class Payments extends Context.Service<
         // The tombstone is there: from now on nothing is taken. What the processor says decides between void and refund.
         const open = [...intended.values()].filter((payment) => returnedOf(payment) === undefined)
         const untaken = open.filter(({ capturedAt }) => capturedAt === null)
-        const voidSilence = yield* askFor(untaken, traces, ({ authorizationId }) =>
+        const voided = yield* askFor(intended, untaken, traces, ({ authorizationId }) =>
           processor.void({ key: `${authorizationId}/void`, reference: authorizationId })
         )
-        const afterVoid = untaken.length === 0 ? intended : yield* books.read(orderIds)
-        const taken = [...afterVoid.values()].filter(
+        const taken = [...voided.payments.values()].filter(
           ({ capturedAt, refundedAt }) => capturedAt !== null && refundedAt === null
         )
-        const refundSilence = yield* askFor(taken, traces, ({ authorizationId, capturedCents }) =>
+        const refunded = yield* askFor(voided.payments, taken, traces, ({ authorizationId, capturedCents }) =>
           processor.refund({
             key: `${authorizationId}/refund`,
             reference: authorizationId,
             amountCents: capturedCents ?? 0
           })
         )
-        const payments = taken.length === 0 ? afterVoid : yield* books.read(orderIds)
         return orderIds.map((orderId) => {
-          const returned = returnedOf(presentIn(payments, orderId))
+          const returned = returnedOf(presentIn(refunded.payments, orderId))
           return returned === undefined
-            ? unavailable("cancel-payment", voidSilence.get(orderId) ?? refundSilence.get(orderId))
+            ? unavailable("cancel-payment", voided.silence.get(orderId) ?? refunded.silence.get(orderId))
             : Result.succeed({ orderId, ...returned })
         })
       })

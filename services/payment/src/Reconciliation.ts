@@ -90,7 +90,7 @@ export class Reconciliation extends Context.Service<
             Effect.flatMap(processor.lookup(ids), (records) => books.settle(records, noTraces))
           ),
           Stream.runCollect,
-          Effect.map((postings) => postings.flat())
+          Effect.map((settled) => settled.flatMap(({ postings }) => postings))
         )
       })
 
