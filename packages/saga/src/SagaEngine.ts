@@ -70,6 +70,7 @@ export class SagaEngine extends Context.Service<
         const store = yield* SagaStore
         const context = yield* Effect.context<R>()
         const worker = randomUUID()
+        const leaseNanos = BigInt(Math.floor(Duration.toMillis(lease))) * 1_000_000n
         const { definitionOf, followUp, openingOf, takeBack, versions } = Catalogue.make(definitions)
         const suspects = new Set<string>()
         /** In which epoch it has each of its sagas. */
@@ -83,7 +84,8 @@ export class SagaEngine extends Context.Service<
         /** More may be due than was taken. */
         let mayBeMore = false
         /** A claim has ended without an answer. */
-        let hasStrays = false
+        let mayHaveStrays = false
+        let strayLookAt = 0n
 
         // Given up last, when nothing is under way any more.
         yield* Effect.addFinalizer(() =>
@@ -190,19 +192,21 @@ export class SagaEngine extends Context.Service<
         const claim = (most: number, suspects: boolean) =>
           store.claim({ worker, definitions: versions, most, suspects }).pipe(
             // It may have been committed all the same: then there are sagas of ours that we have not heard of.
-            Effect.onExit((exit) => Effect.sync(() => (hasStrays ||= Exit.isFailure(exit))))
+            Effect.onExit((exit) => Effect.sync(() => (mayHaveStrays ||= Exit.isFailure(exit))))
           )
 
         const claimAll = Effect.gen(function* () {
-          if (hasStrays) {
+          const now = yield* Clock.monotonicTimeNanos
+          // Now and then anyhow: a commit that was given up may come to its end whenever PostgreSQL's disk lets it.
+          if (mayHaveStrays || now >= strayLookAt) {
             yield* store.giveBackAllBut(
               worker,
               Array.from(inFlight, ([id]) => id)
             )
-            hasStrays = false
+            mayHaveStrays = false
+            strayLookAt = now + leaseNanos
           }
           // Not in the hands of one whose own lease is over.
-          const now = yield* Clock.monotonicTimeNanos
           if (now >= heldUntil) return false
           const free = mostInFlight - (yield* FiberMap.size(inFlight))
           if (suspects.size === 0 && free > 0 && now >= noSuspectsUntil) {
@@ -231,7 +235,7 @@ export class SagaEngine extends Context.Service<
         const beatRound = Effect.gen(function* () {
           const began = yield* Clock.monotonicTimeNanos
           yield* store.beat(worker, name, lease)
-          heldUntil = began + BigInt(Math.floor(Duration.toMillis(lease))) * 1_000_000n
+          heldUntil = began + leaseNanos
         })
 
         const takeAll: Sql<number> = Effect.flatMap(store.takeFromTheDead, (some) =>

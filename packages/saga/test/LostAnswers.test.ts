@@ -3,7 +3,7 @@ import { SagaStore } from "@ecommerce/saga/SagaStore"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
-import { Duration, Effect, Layer, References } from "effect"
+import { Duration, Effect, Layer, Metric, References } from "effect"
 import { SqlError } from "effect/sql"
 
 import {
@@ -50,6 +50,41 @@ const losing = (what: "claim" | "write") =>
     )
   })
 
+/** A store whose first claim is believed lost, and is committed by PostgreSQL a second later. */
+const claimingLate = Effect.fnUntraced(function* (sql: PgClient.PgClient) {
+  const whole = yield* SagaStore
+  let isLost = false
+  const late: (typeof whole)["claim"] = Effect.fnUntraced(function* (wanted) {
+    isLost = true
+    yield* Effect.forkDetach(sql.withTransaction(Effect.andThen(whole.claim(wanted), Effect.sleep("1 second"))))
+    yield* Effect.sleep("100 millis")
+    return yield* lost
+  })
+  return SagaStore.of({ ...whole, claim: (wanted) => (wanted.suspects || isLost ? whole.claim : late)(wanted) })
+})
+
+/** A store that does not hear that the last write of a saga has been done. */
+const losingLast = Effect.map(SagaStore, (whole) => {
+  let isLost = false
+  return SagaStore.of({
+    ...whole,
+    write: (worker, writes) =>
+      Effect.flatMap(whole.write(worker, writes), (answer) => {
+        if (isLost || !writes.some(({ decision }) => decision.next._tag === "End")) return Effect.succeed(answer)
+        isLost = true
+        return Effect.fail(lost)
+      })
+  })
+})
+
+/** How often something has been counted in this process. */
+const counted = (name: string) =>
+  Effect.map(Metric.snapshot, (all) =>
+    all
+      .filter(({ id }) => id === name)
+      .reduce((sum, { state }) => sum + ("count" in state ? Number(state.count) : 0), 0)
+  )
+
 /** With pauses that a test would not outlive. */
 const slow = { policy: { ...policy, longestDelayMillis: 10 * 60_000 } }
 
@@ -63,6 +98,28 @@ layer(world, { excludeTestServices: true })("an engine whose database answers an
       yield* another({ ...slow, through: losing("claim") })
       assert.deepStrictEqual(new Set(yield* endsOf(...trips)), new Set(["COMPLETED"]))
       assert.deepStrictEqual(yield* journalOf("claimed-0"), allDone)
+    })
+  )
+
+  it.effect("gives back also what was claimed for it after it had looked whether anything was", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      yield* startIn("claimed-late")
+      yield* another({ ...slow, lease: Duration.seconds(5), through: claimingLate(sql) })
+      assert.deepStrictEqual(yield* endsOf("claimed-late"), ["COMPLETED"])
+      assert.deepStrictEqual(yield* journalOf("claimed-late"), allDone)
+    })
+  )
+
+  it.effect("knows its own last write again: nobody else has fenced it off, and the end is counted", () =>
+    Effect.gen(function* () {
+      const fenced = yield* counted("saga_fenced_writes_total")
+      const ended = yield* counted("sagas_ended_total")
+      yield* startIn("last-write")
+      yield* another({ ...slow, through: losingLast })
+      assert.deepStrictEqual(yield* endsOf("last-write"), ["COMPLETED"])
+      yield* until(counted("sagas_ended_total"), (count) => count > ended)
+      assert.strictEqual(yield* counted("saga_fenced_writes_total"), fenced)
     })
   )
 

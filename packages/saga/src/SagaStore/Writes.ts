@@ -74,7 +74,10 @@ export const make = Effect.gen(function* () {
       RETURNING sagas.id, cancel_requested AS is_cancel_requested, clock_timestamp() >= deadline_at AS is_overdue`)
   }
 
-  /** Those that are as they would be by this: the same owner, epoch and number of entries. */
+  /**
+   * Those that are as they would be by this: the same epoch and number of entries, and the same owner, or none where this gives the
+   * saga out of hand.
+   */
   const writtenBefore = (worker: string, writes: ReadonlyArray<Changed>) => {
     const ids = uuids(writes.map(({ saga }) => saga.id))
     return flagRows(sql`
@@ -82,9 +85,11 @@ export const make = Effect.gen(function* () {
       FROM sagas JOIN unnest(
         ${ids},
         ${integers(writes.map(({ saga }) => saga.epoch))},
-        ${integers(writes.map(({ decision }) => decision.state.entries))}
-      ) AS input (id, epoch, entries) USING (id, epoch, entries)
-      WHERE sagas.id = ANY(${ids}) AND owner IS NOT DISTINCT FROM ${worker}::uuid`)
+        ${integers(writes.map(({ decision }) => decision.state.entries))},
+        ${booleans(writes.map(({ decision }) => decision.next._tag === "Send"))}
+      ) AS input (id, epoch, entries, is_kept) USING (id, epoch, entries)
+      WHERE sagas.id = ANY(${ids})
+        AND (owner IS NOT DISTINCT FROM ${worker}::uuid OR (owner IS NULL AND NOT is_kept))`)
   }
 
   const journal = (worker: string, writes: ReadonlyArray<Changed>) => {
