@@ -9,7 +9,6 @@ import { StartupError } from "@ecommerce/chassis/StartupError"
 import { edge } from "@ecommerce/contracts/Edge"
 import { inventory } from "@ecommerce/contracts/Inventory"
 import { orchestrator } from "@ecommerce/contracts/Orchestrator"
-import { orders } from "@ecommerce/contracts/Orders"
 import { payment } from "@ecommerce/contracts/Payment"
 import type { Place } from "@ecommerce/protocol/Place"
 import type * as Credentials from "@ecommerce/stack/Credentials"
@@ -48,7 +47,7 @@ export interface Options {
 /** Whom a service asks, besides the database. */
 const asks: Readonly<Record<string, ReadonlyArray<Place>>> = {
   [edge.name]: [inventory, payment, orchestrator],
-  [orchestrator.name]: [edge, orders, inventory, payment]
+  [orchestrator.name]: topology.filter((place) => place !== orchestrator)
 }
 
 /** A participant says one of these to a run that comes after its undo. */
@@ -195,7 +194,7 @@ export class Deployment extends Context.Service<
           cast: {
             edges: namesOf(edge),
             orchestrators: namesOf(orchestrator),
-            others: [inventory, orders, payment].flatMap(namesOf),
+            others: topology.filter((place) => place !== edge && place !== orchestrator).flatMap(namesOf),
             links: links.map(({ name }) => name)
           },
           links,

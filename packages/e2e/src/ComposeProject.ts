@@ -5,6 +5,7 @@
 import { fileURLToPath } from "node:url"
 
 import { keyOf } from "@ecommerce/chassis/Settings"
+import { orchestrator } from "@ecommerce/contracts/Orchestrator"
 import { claimPort } from "@ecommerce/stack/Port"
 import * as Repository from "@ecommerce/stack/Repository"
 import { topology } from "@ecommerce/stack/topology"
@@ -24,7 +25,7 @@ const name = "ecommerce-e2e"
 
 /** What docker-compose.yml lets one choose. */
 const portKeys = [
-  ...["inventory", "payment", "orders", "edge-api"].map((service) => keyOf(service, "PORT")),
+  ...services.filter((service) => service !== orchestrator.name).map((service) => keyOf(service, "PORT")),
   "POSTGRES_PORT",
   "GRAFANA_PORT",
   "OTLP_GRPC_PORT",

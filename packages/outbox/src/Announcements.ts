@@ -3,13 +3,13 @@
  *
  * Whoever commits events says so here, with the transaction's id; readers in this process are woken at once. Other processes
  * hear of it by a NOTIFY with the highest id, sent afterwards and by itself: a transaction that notifies takes a lock on the
- * whole database when it commits. Where there is no other process nothing is sent: whoever comes says so, and is answered. A
- * word may be lost; readers look from time to time anyhow.
+ * whole database when it commits. Where there is no other process no commit is told of: whoever comes says so, and is answered.
+ * A word may be lost; readers look from time to time anyhow.
  */
 import { randomUUID } from "node:crypto"
 
 import { PgClient } from "@effect/sql-pg"
-import { Clock, Context, Effect, Latch, Layer, Queue, Schedule } from "effect"
+import { Clock, Context, Duration, Effect, Latch, Layer, Queue, Schedule } from "effect"
 
 /** Counts the words that were said. */
 export type Word = number
@@ -38,6 +38,9 @@ export class Announcements extends Context.Service<
 >()("@ecommerce/outbox/Announcements") {
   static readonly layer = Layer.sync(Announcements, () => {
     let last: Word = 0
+    /** Of each type of event, and of words that may concern all of them. */
+    const lastOf = new Map<string, Word>()
+    let lastOfAll: Word = 0
     let own = 0n
     const hasOwn = Latch.makeUnsafe(false)
     const readers = new Set<Reader>()
@@ -45,6 +48,8 @@ export class Announcements extends Context.Service<
     /** Those whom events of these types concern, or all. */
     const wake = (types?: ReadonlySet<string>) => {
       last += 1
+      if (types === undefined) lastOfAll = last
+      else for (const type of types) lastOf.set(type, last)
       for (const reader of readers) {
         if (types !== undefined && reader.types !== undefined && !haveCommon(types, reader.types)) continue
         readers.delete(reader)
@@ -59,7 +64,9 @@ export class Announcements extends Context.Service<
     const after = (word: Word, types: ReadonlySet<string> | undefined) =>
       Effect.callback<void>((resume) => {
         const reader = { types, wake: () => resume(Effect.void) }
-        if (last > word) return reader.wake()
+        const said =
+          types === undefined ? last : Math.max(lastOfAll, ...Array.from(types, (type) => lastOf.get(type) ?? 0))
+        if (said > word) return reader.wake()
         readers.add(reader)
         return Effect.sync(() => void readers.delete(reader))
       })
@@ -91,10 +98,11 @@ export class Announcements extends Context.Service<
         const sql = yield* PgClient.PgClient
         const announcements = yield* Announcements
         const self = randomUUID()
-        let othersUntil = 0
+        const remembered = Duration.toMillis(yield* Remembered)
+        let othersUntil = 0n
 
         const say = (what: string) => sql`SELECT pg_notify('outbox_' || current_schema(), ${`${self} ${what}`})`
-        const hasOthers = Effect.map(Clock.currentTimeMillis, (now) => now < othersUntil)
+        const hasOthers = Effect.map(Clock.monotonicTimeNanos, (now) => now < othersUntil)
 
         const tell = Effect.gen(function* () {
           const xid = yield* announcements.takeOwn
@@ -107,14 +115,15 @@ export class Announcements extends Context.Service<
         const hear = Effect.fnUntraced(function* (words: string) {
           // What this process has said itself, its readers know.
           if (words.startsWith(self)) return
-          othersUntil = (yield* Clock.currentTimeMillis) + rememberedMillis
+          othersUntil = (yield* Clock.monotonicTimeNanos) + BigInt(Math.ceil(remembered)) * 1_000_000n
           yield* announcements.heard
           if (words.endsWith(hello)) yield* say(here)
         })
 
         const stay = Effect.gen(function* () {
-          yield* Effect.sleep(rememberedMillis / 3)
-          if (yield* hasOthers) yield* say(here)
+          yield* Effect.sleep(remembered / 3)
+          // Who has heard of nobody asks again: both may have been away at the same time.
+          yield* say((yield* hasOthers) ? here : hello)
         })
 
         const listen = Effect.scoped(
@@ -141,4 +150,6 @@ const hello = "comes"
 const here = "is here"
 
 /** For so long a process that has said nothing counts as there. */
-const rememberedMillis = 60_000
+export const Remembered = Context.Reference<Duration.Duration>("@ecommerce/outbox/Remembered", {
+  defaultValue: () => Duration.minutes(1)
+})

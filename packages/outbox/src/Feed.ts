@@ -96,8 +96,8 @@ export class Feed extends Context.Service<
         /** Until something is committed, but not longer than this. */
         const pause = (heard: Word, types: ReadonlySet<string> | undefined, millis: number) =>
           Effect.raceAllFirst([
-            Effect.as(announcements.after(heard, types), "look" as const),
-            Effect.as(Effect.sleep(millis), "look" as const),
+            Effect.as(announcements.after(heard, types), "word" as const),
+            Effect.as(Effect.sleep(millis), "time" as const),
             Effect.as(stopping, "stop" as const)
           ])
 
@@ -127,7 +127,8 @@ export class Feed extends Context.Service<
           const types = typesIn(query)
           const wanted = types === undefined ? rows : rows.filter(({ type }) => types.has(type))
           const batch = HttpApiSchema.withHeaders({ body: wanted.map((row) => eventOf(source, row)), headers })
-          return { batch, behind, isComplete, passed: wanted.length === 0 ? rows.at(-1) : undefined }
+          const passed = wanted.length === 0 ? rows.at(-1) : undefined
+          return { batch, behind, isComplete, passed, isFull: rows.length === most }
         })
 
         /**
@@ -143,17 +144,19 @@ export class Feed extends Context.Service<
         ): Effect.Effect<Batch, CursorGone | SqlError.SqlError> =>
           Effect.gen(function* () {
             const heard = yield* announcements.last
-            const { batch, behind, isComplete, passed } = yield* readNow(query, from)
+            const { batch, behind, isComplete, isFull, passed } = yield* readNow(query, from)
             const now = yield* Clock.currentTimeMillis
             if (isComplete) quiet = { place: idOf(behind), word: heard, until: now + lookEvery }
             if (batch.body.length > 0 || now >= until) return batch
             const end = passed === undefined ? until : Math.min(until, now + tellPassedAfter)
-            if (passed !== undefined && !isComplete) return yield* readSoon(query, end, passed)
+            if (passed !== undefined && isFull) return yield* readSoon(query, end, passed)
+            const types = typesIn(query)
             const millis = isComplete ? lookEvery : Math.min(longestLook, 1 + waited / 2)
-            const happened = yield* aside(pause(isComplete ? heard : none, typesIn(query), Math.min(end - now, millis)))
-            return happened === "stop"
-              ? batch
-              : yield* readSoon(query, end, passed ?? from, isComplete ? 0 : waited + millis)
+            // Of what waits for an older transaction there has been word already; of some types more may come.
+            const word = isComplete || types !== undefined ? heard : none
+            const happened = yield* aside(pause(word, types, Math.min(end - now, millis)))
+            if (happened === "stop") return batch
+            return yield* readSoon(query, end, passed ?? from, isComplete || happened === "word" ? 0 : waited + millis)
           })
 
         /** Who has just had all that there is need not look before there is word of more. */

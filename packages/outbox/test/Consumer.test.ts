@@ -2,6 +2,7 @@ import { until } from "@ecommerce/testing/ServiceProcess"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Latch, Queue, Random } from "effect"
+import { SqlError } from "effect/sql"
 
 import {
   heard,
@@ -18,6 +19,10 @@ import {
   untilHeard,
   write
 } from "./fixtures/Subscriber.ts"
+
+const cut = new SqlError.SqlError({
+  reason: new SqlError.ConnectionError({ cause: new Error("cut"), message: "cut", operation: "query" })
+})
 
 layer(layerOver(TestDatabase.layer), { excludeTestServices: true })("a consumer", (it) => {
   it.effect("uses every event once and in order, in sets of 500 at most", () =>
@@ -120,6 +125,22 @@ layer(layerOver(TestDatabase.layer), { excludeTestServices: true })("a consumer"
       yield* until(Effect.map(isTroubled, (troubled) => !troubled))
       assert.deepStrictEqual(yield* heard(topic), [1, 2, 3, 4])
       assert.isTrue(reader.logs.some((line) => line.startsWith("Warn:") && line.includes(topic.consumer)))
+    })
+  )
+
+  it.effect("uses again at once what was not committed: it does not believe that its place has moved", () =>
+    Effect.gen(function* () {
+      const topic = newTopic()
+      let isLost = false
+      const loseOnce = Effect.suspend(() => {
+        if (isLost) return Effect.void
+        isLost = true
+        return Effect.fail(cut)
+      })
+      yield* subscribe(topic, { after: () => loseOnce, waitSeconds: 60 })
+      yield* tell(topic, 1)
+      yield* Effect.timeout(untilHeard(topic, 1), "25 seconds")
+      assert.isTrue(isLost)
     })
   )
 

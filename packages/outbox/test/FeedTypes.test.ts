@@ -1,10 +1,11 @@
 import * as Event from "@ecommerce/outbox/Event"
 import * as Outbox from "@ecommerce/outbox/Outbox"
+import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber, Schema } from "effect"
 
-import { ask, endOf, Producer, producerOnItsOwn, read, settled, subjectsOf, tell } from "./fixtures/Producer.ts"
+import { ask, commit, endOf, Producer, producerOnItsOwn, read, settled, subjectsOf, tell } from "./fixtures/Producer.ts"
 
 const parcelLost = Event.make("parcel.lost", Schema.Struct({}))
 const types = parcelLost.type
@@ -72,6 +73,40 @@ layer(producerOnItsOwn(), { excludeTestServices: true })("a reader of some types
       yield* Effect.sleep("100 millis")
       yield* lose("lost-meanwhile")
       assert.deepStrictEqual(subjectsOf(yield* Fiber.join(again)), ["lost-meanwhile"])
+    })
+  )
+
+  it.effect("looks seldom while others are told, however many they are", () =>
+    Effect.gen(function* () {
+      const { administrator } = yield* TestDatabase
+      yield* administrator.unsafe("ALTER SYSTEM SET track_functions = 'all'").unprepared
+      yield* administrator`SELECT pg_reload_conf()`
+      const looks = Effect.gen(function* () {
+        // PostgreSQL counts a second late.
+        yield* Effect.sleep("1500 millis")
+        const [row] = yield* administrator<{ calls: number }>`
+          SELECT coalesce(sum(calls), 0)::int AS calls FROM pg_stat_user_functions WHERE funcname = 'outbox_after'`
+        return row?.calls ?? 0
+      })
+      let after = yield* endOf("seldom")
+      const before = yield* looks
+      const began = performance.now()
+      yield* Effect.forkChild(
+        Effect.forever(
+          Effect.map(
+            ask({ consumer: "seldom", after, types, wait: 20 }),
+            ({ headers }) => (after = headers["feed-cursor"] ?? after)
+          )
+        )
+      )
+      const busy = Effect.whileLoop({
+        while: () => performance.now() < began + 4000,
+        body: () => commit("sent-again"),
+        step: () => {}
+      })
+      yield* Effect.all([busy, busy, busy, busy], { concurrency: 4 })
+      const seconds = (performance.now() - began) / 1000
+      assert.isBelow((yield* looks) - before, 60 * (seconds + 3))
     })
   )
 

@@ -16,32 +16,7 @@ import {
   subjectsOf,
   tell
 } from "./fixtures/Producer.ts"
-import { commitInSilence, hint, listening, millisOf } from "./fixtures/Waiting.ts"
-
-/** A reader that waits, well before anything comes. */
-const waitingReader = Effect.fn("waitingReader")(function* (after: string, wait = 10) {
-  const reading = yield* Effect.forkChild(
-    Effect.map(read("waiting", after, { wait }), (events) => ({ events, at: performance.now() }))
-  )
-  yield* Effect.sleep("20 millis")
-  return reading
-})
-
-/** How long it takes in the middle of 20 times from the commit until a waiting reader has the event. */
-const medianDelivery = Effect.fn("medianDelivery")(function* (writer: Producer["Service"]) {
-  let after = yield* endOf("waiting")
-  const delays: Array<number> = []
-  for (let time = 0; time < 20; time++) {
-    const reading = yield* waitingReader(after)
-    yield* Effect.provideService(commit(`delivery-${time}`), Producer, writer)
-    const committedAt = performance.now()
-    const { at, events } = yield* Fiber.join(reading)
-    assert.deepStrictEqual(subjectsOf(events), [`delivery-${time}`])
-    delays.push(at - committedAt)
-    after = events[0]?.cursor ?? after
-  }
-  return delays.toSorted((one, other) => one - other)[10] ?? Number.NaN
-})
+import { commitInSilence, hint, listening, medianDelivery, millisOf, waitingReader } from "./fixtures/Waiting.ts"
 
 layer(producerOnItsOwn(), { excludeTestServices: true })("waiting for events", (it) => {
   it.effect("ends at once where there are some already", () =>

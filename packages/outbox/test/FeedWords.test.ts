@@ -1,10 +1,11 @@
+import { Remembered } from "@ecommerce/outbox/Announcements"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import type { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Queue } from "effect"
+import { Duration, Effect, Layer, Queue } from "effect"
 
-import { another, commit, Producer, producerOnItsOwn, tell } from "./fixtures/Producer.ts"
-import { commitInSilence, hint, listening, millisOf } from "./fixtures/Waiting.ts"
+import { another, commit, eventually, Producer, producerOnItsOwn, tell } from "./fixtures/Producer.ts"
+import { commitInSilence, hint, listening, medianDelivery, millisOf } from "./fixtures/Waiting.ts"
 
 type Words = Effect.Success<ReturnType<PgClient.PgClient["listen"]>>
 
@@ -26,7 +27,8 @@ layer(producerOnItsOwn(), { excludeTestServices: true })("a process of a service
       assert.isTrue(said.every(({ payload }) => payload.endsWith(" comes")))
       yield* another()
       yield* untilSaid(words, "comes")
-      yield* untilSaid(words, "is here")
+      // At once, and not when it says so the next time.
+      yield* Effect.timeout(untilSaid(words, "is here"), "10 seconds")
       yield* commit("somebody hears")
       assert.match(yield* nextWord(words), /^[0-9]+$/u)
     })
@@ -69,6 +71,20 @@ layer(producerOnItsOwn(), { excludeTestServices: true })("a process of a service
       for (const subject of ["silent-1", "silent-2", "silent-3"]) yield* commitInSilence(subject)
       yield* hint(administrator, "0")
       assert.strictEqual((yield* Effect.timeout(Queue.take(words), "60 seconds")).payload, "0")
+    })
+  )
+})
+
+const forgetful = Layer.succeed(Remembered, Duration.seconds(1))
+
+layer(producerOnItsOwn().pipe(Layer.provideMerge(forgetful)), { excludeTestServices: true })("two processes", (it) => {
+  it.effect("that were away at the same time, longer than they remember each other, hear of each other again", () =>
+    Effect.gen(function* () {
+      const other = yield* another()
+      yield* listening(2)
+      const backAt = performance.now() + 2500
+      while (performance.now() < backAt);
+      yield* eventually(Effect.map(medianDelivery(other), (millis) => millis < 400))
     })
   )
 })

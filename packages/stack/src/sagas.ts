@@ -39,7 +39,7 @@ const tableOf = (sagas: ReadonlyArray<SagaSummary>, now: DateTime.Utc) =>
     ["order", "saga", "state", "step", "attempts", "now", "since", "why"],
     sagas.map((saga) => [
       saga.key,
-      saga.definition,
+      `${saga.definition} ${saga.definitionVersion}`,
       saga.status,
       saga.step ?? "",
       saga.step === null ? "" : String(saga.attempts),

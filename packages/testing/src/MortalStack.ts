@@ -16,9 +16,7 @@ import * as PostgresTap from "./CrashPoints/PostgresTap.ts"
 import type { Moment } from "./CrashPoints/Tap.ts"
 import { TestDatabase } from "./TestDatabase.ts"
 import * as TestService from "./TestService.ts"
-import { definitions, type Name, prompt } from "./WholeStack.ts"
-
-export const names: ReadonlyArray<Name> = ["inventory", "payment", "orders", "orchestrator", "edge-api"]
+import { definitions, type Name, names, prompt } from "./WholeStack.ts"
 
 /** One that was cut off may wait for an answer that nobody gives any more: whoever buries it does not wait with it. */
 const bury = Effect.fnUntraced(function* (name: Name, scope: Scope.Closeable) {

@@ -8,13 +8,16 @@ import { definition as inventory } from "@ecommerce/inventory/Http"
 import { definition as orchestrator } from "@ecommerce/orchestrator/Http"
 import { definition as orders } from "@ecommerce/orders/Http"
 import { definition as payment } from "@ecommerce/payment/Http"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Record } from "effect"
 import { HttpServer } from "effect/http"
 
 import * as Relay from "./Relay.ts"
 import * as TestService from "./TestService.ts"
 
-export type Name = "edge-api" | "inventory" | "payment" | "orders" | "orchestrator"
+/** All of them, in an order in which they can begin. */
+export const definitions = { inventory, payment, orders, orchestrator, "edge-api": edge } as const
+export type Name = keyof typeof definitions
+export const names: ReadonlyArray<Name> = Record.keys(definitions)
 
 type Settings = Readonly<Record<string, string>>
 
@@ -34,13 +37,7 @@ export class WholeStack extends Context.Service<
       WholeStack,
       Effect.gen(function* () {
         // Edge and the orchestrator hear of each other: their addresses have to be known before either is there.
-        const relays = {
-          "edge-api": yield* Relay.make(nowhere),
-          inventory: yield* Relay.make(nowhere),
-          payment: yield* Relay.make(nowhere),
-          orders: yield* Relay.make(nowhere),
-          orchestrator: yield* Relay.make(nowhere)
-        }
+        const relays = yield* Effect.all(Record.map(definitions, () => Relay.make(nowhere)))
         const addresses = Object.fromEntries(
           Object.entries(relays).map(([name, { url }]) => [ChassisSettings.keyOf(name, "URL"), url])
         )
@@ -52,22 +49,13 @@ export class WholeStack extends Context.Service<
           yield* relay.leadTo(url)
           return url
         })
-        const urls = {
-          inventory: yield* run(inventory, relays.inventory),
-          payment: yield* run(payment, relays.payment),
-          orders: yield* run(orders, relays.orders),
-          orchestrator: yield* run(orchestrator, relays.orchestrator),
-          "edge-api": yield* run(edge, relays["edge-api"])
-        }
+        const urls = yield* Effect.all(Record.map(definitions, (definition, name) => run(definition, relays[name])))
         return WholeStack.of({ urls, relays, settings: all })
       })
     )
 }
 
 const nowhere = "http://127.0.0.1:1"
-
-/** All of them, in an order in which they can begin. */
-export const definitions = { inventory, payment, orders, orchestrator, "edge-api": edge } as const
 
 /** A pretend processor that is quick and always there, and the pauses of a test. */
 export const prompt: Settings = {

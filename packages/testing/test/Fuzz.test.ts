@@ -8,7 +8,7 @@ import * as FuzzedRequests from "@ecommerce/testing/FuzzedRequests"
 import * as RawHttp from "@ecommerce/testing/RawHttp"
 import { until } from "@ecommerce/testing/ServiceProcess"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
-import { type Name, WholeStack } from "@ecommerce/testing/WholeStack"
+import { type Name, names, WholeStack } from "@ecommerce/testing/WholeStack"
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Redacted, References } from "effect"
@@ -88,8 +88,6 @@ const isReady = Effect.fn("isReady")(function* (name: Name) {
   const { status } = yield* HttpClient.get(`${urls[name]}/health`)
   return status === 200
 })
-
-const names: ReadonlyArray<Name> = ["edge-api", "inventory", "payment", "orders", "orchestrator"]
 
 layer(stack, { excludeTestServices: true })("whatever is sent", (it) => {
   it.effect("goes to every service that there is", () =>

@@ -125,7 +125,12 @@ export class Checkout extends Context.Service<
         const { email, payment, user_id: userId } = order
         const traceparent = Option.getOrNull(yield* Traceparent.current)
         const opened = yield* open({ key, digest, token: payment.token, traceparent, userId, email, lines }).pipe(
-          Effect.catchIf(Database.isRefused, (error) => Effect.fail(new NotTaken({ error })))
+          // It may have been there before, or in a half of the batch that was taken before the rest was refused.
+          Effect.catchIf(Database.isRefused, (error) =>
+            Effect.flatMap(look(key), (kept) =>
+              kept === undefined ? Effect.fail(new NotTaken({ error })) : Effect.succeed("known" as const)
+            )
+          )
         )
         if (opened === "bad") return yield* new MalformedRequest()
         return yield* opened === "known" ? attend(request, "comes first") : settle(request, opened)

@@ -35,6 +35,8 @@ layer(shopOver(TestDatabase.layerOwnServer), { excludeTestServices: true })(
         const productId = yield* newProduct(100)
         const earlier = yield* place({ productId })
         yield* untilState(earlier, "COMPLETED")
+        const first = yield* ask("accepted", { productId })
+        assert.strictEqual(first.status, 202)
 
         yield* takesWrites(false)
         let asked = 0
@@ -48,6 +50,9 @@ layer(shopOver(TestDatabase.layerOwnServer), { excludeTestServices: true })(
         assert.strictEqual((yield* ask("again", { productId })).status, 503)
         assert.deepStrictEqual(yield* ordersTaken, taken)
         assert.strictEqual((yield* orderOf(earlier)).status, "COMPLETED")
+        const replayed = yield* ask("accepted", { productId })
+        assert.deepStrictEqual([replayed.status, replayed.body], [202, first.body])
+        assert.strictEqual((yield* ask("accepted", { productId, quantity: 3 })).status, 422)
         const { status, text } = yield* healthOfEdge
         assert.strictEqual(status, 200)
         assert.include(text, "takes no writes at the moment")

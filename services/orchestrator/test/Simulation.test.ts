@@ -14,7 +14,7 @@ const holes: Readonly<Record<string, Hole>> = {
   "an undo is not remembered, and what comes late is done after it": {
     rules: { tombstones: false },
     ends: /and left|was paid 2 times/u,
-    tells: /much later/u
+    tells: /arrives late|much later/u
   },
   "a refusal is not remembered, and what comes a second time is done": {
     rules: { rememberedRefusals: false },

@@ -1,7 +1,7 @@
 import * as OtlpReceiver from "@ecommerce/testing/OtlpReceiver"
 import { until } from "@ecommerce/testing/ServiceProcess"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
-import { type Name, WholeStack } from "@ecommerce/testing/WholeStack"
+import { type Name, names, WholeStack } from "@ecommerce/testing/WholeStack"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
@@ -12,8 +12,6 @@ const told = (settings: Readonly<Record<string, string>> = {}) =>
   Layer.unwrap(
     Effect.map(OtlpReceiver.settings, (own) => shop({ ...own, LOG_LEVEL: "Info", LOG_FORMAT: "json", ...settings }))
   ).pipe(Layer.provideMerge(OtlpReceiver.OtlpReceiver.layer))
-
-const services: ReadonlyArray<Name> = ["edge-api", "inventory", "payment", "orders", "orchestrator"]
 
 /** What a service's `/metrics` says, by name and labels. */
 const metricsOf = Effect.fn("metricsOf")(function* (service: Name) {
@@ -84,10 +82,10 @@ layer(told(), { excludeTestServices: true })("what services tell", (it) => {
   it.effect("shows its counts only to whoever has a service token, with how the process is", () =>
     Effect.gen(function* () {
       const { urls } = yield* WholeStack
-      for (const service of services) {
+      for (const service of names) {
         assert.strictEqual((yield* Effect.orDie(HttpClient.get(`${urls[service]}/metrics`))).status, 401)
-        const names = [...(yield* metricsOf(service)).keys()]
-        assert.includeMembers(names, [
+        const told = [...(yield* metricsOf(service)).keys()]
+        assert.includeMembers(told, [
           "process_resident_memory_bytes",
           "process_cpu_seconds_total",
           "nodejs_eventloop_delay_p99_seconds",
@@ -224,7 +222,7 @@ layer(told(sampledOut), { excludeTestServices: true })("traces that the sampler 
           spans,
           (all) => new Set(all.filter(({ attributes }) => attributes["order.id"] === id).map(({ service }) => service))
         )
-      yield* until(Effect.map(of(failing), (some) => services.every((service) => some.has(service))))
+      yield* until(Effect.map(of(failing), (some) => names.every((service) => some.has(service))))
       const root = (yield* spans).find(
         ({ attributes, name }) => name === "POST /orders" && attributes["order.id"] === failing
       )

@@ -3,15 +3,13 @@
  */
 import { until } from "@ecommerce/testing/ServiceProcess"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
-import { type Name, WholeStack } from "@ecommerce/testing/WholeStack"
+import { names, WholeStack } from "@ecommerce/testing/WholeStack"
 import { assert } from "@effect/vitest"
 import { Effect, Schedule, Schema } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 
 import { OtlpReceiver } from "../../src/OtlpReceiver.ts"
 import * as Exported from "./Exported.ts"
-
-const services: ReadonlyArray<Name> = ["edge-api", "inventory", "payment", "orders", "orchestrator"]
 
 const ask = Effect.fnUntraced(function* (url: string, body: unknown, headers: Readonly<Record<string, string>> = {}) {
   const request = HttpClientRequest.post(url).pipe(
@@ -64,7 +62,7 @@ export const exported = Effect.gen(function* () {
   const { urls } = yield* WholeStack
   const { serviceToken } = yield* TestDatabase
   const { bodies } = yield* OtlpReceiver
-  const pages = yield* Effect.forEach(services, (service) => {
+  const pages = yield* Effect.forEach(names, (service) => {
     const request = HttpClientRequest.get(`${urls[service]}/metrics`).pipe(HttpClientRequest.bearerToken(serviceToken))
     return Effect.map(
       Effect.flatMap(HttpClient.execute(request), ({ text }) => text),
@@ -75,7 +73,7 @@ export const exported = Effect.gen(function* () {
   return {
     scraped: Exported.of(pages.flat()),
     // More than one round of all services.
-    received: Exported.of(metrics.slice(-3 * services.length).flatMap(Exported.received))
+    received: Exported.of(metrics.slice(-3 * names.length).flatMap(Exported.received))
   }
 }).pipe(Effect.orDie)
 
