@@ -137,9 +137,9 @@ layer(layerOver(TestDatabase.layer), { excludeTestServices: true })("a consumer"
         isLost = true
         return Effect.fail(cut)
       })
-      yield* subscribe(topic, { after: () => loseOnce, waitSeconds: 60 })
+      yield* subscribe(topic, { after: () => loseOnce, waitSeconds: 30 })
       yield* tell(topic, 1)
-      yield* Effect.timeout(untilHeard(topic, 1), "25 seconds")
+      yield* Effect.timeout(untilHeard(topic, 1), "20 seconds")
       assert.isTrue(isLost)
     })
   )
