@@ -2,7 +2,8 @@
  * How many requests a process takes on at once. One more is turned away at the door, before its address or its body is
  * looked at: what is turned away must cost far less than what is done, or a flood of it would leave time for nothing else.
  *
- * A place is held from a request's arrival until its answer is sent. What only waits gives its place back meanwhile.
+ * A place is held from a request's arrival until its answer is sent. What only waits gives its place back meanwhile. A few places
+ * more are kept for readers of the feed: others bring to its end what was taken on here, above all when there is much of it.
  */
 import { ServerResponse } from "node:http"
 
@@ -52,8 +53,7 @@ export class Gate extends Context.Service<
       return Gate.of({
         guard: <A, E, R>(answer: Effect.Effect<A, E, R>) =>
           Effect.flatMap(HttpServerRequest.HttpServerRequest, (request): Effect.Effect<A | Response, E, R> => {
-            // Whoever watches over us has to hear that we are alive, above all now.
-            if (inside >= most && !request.url.startsWith("/health")) return turnAway(request)
+            if (inside >= placesFor(request.url, most)) return turnAway(request)
             return Effect.acquireUseRelease(
               stepIn,
               () => answer,
@@ -72,6 +72,15 @@ export class Gate extends Context.Service<
     })
   )
 }
+
+const placesFor = (url: string, most: number) => {
+  // Whoever watches over us has to hear that we are alive.
+  if (url.startsWith("/health")) return Number.POSITIVE_INFINITY
+  return url.startsWith("/feed?") ? most + keptForReaders : most
+}
+
+/** There are a few consumers, each with one request at a time. */
+const keptForReaders = 16
 
 const refusal = Schema.encodeSync(Schema.fromJsonString(Schema.toCodecJson(Overloaded)))(new Overloaded())
 const headers = { "content-type": contentType, "content-length": Buffer.byteLength(refusal), "retry-after": "1" }

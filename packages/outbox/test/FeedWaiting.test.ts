@@ -141,7 +141,8 @@ layer(producerOnItsOwn({ REQUESTS_AT_ONCE: "2" }), { excludeTestServices: true }
   it.effect("hold no place at the gate", () =>
     Effect.gen(function* () {
       const after = yield* endOf("waiting")
-      const readers = yield* Effect.forEach([1, 2, 3, 4, 5], () =>
+      // More than there are places for, those included that are kept for readers.
+      const readers = yield* Effect.forEach(Array.from({ length: 24 }), () =>
         Effect.tap(Effect.forkChild(read("waiting", after, { wait: 30 })), () => Effect.sleep("60 millis"))
       )
       for (let time = 0; time < 5; time++) assert.strictEqual((yield* ask({ consumer: "other", limit: 1 })).status, 200)
@@ -176,7 +177,7 @@ layer(producerOnItsOwn({ REQUESTS_AT_ONCE: "2" }), { excludeTestServices: true }
   it.effect("may go away: what they waited with is given back", () =>
     Effect.gen(function* () {
       const after = yield* endOf("waiting")
-      for (let time = 0; time < 6; time++) {
+      for (let time = 0; time < 24; time++) {
         const reading = yield* Effect.forkChild(read("waiting", after, { wait: 30 }))
         yield* Effect.sleep("50 millis")
         yield* Fiber.interrupt(reading)

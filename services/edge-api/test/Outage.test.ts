@@ -3,6 +3,7 @@ import { until } from "@ecommerce/testing/ServiceProcess"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber, Schedule } from "effect"
+import { HttpClient, HttpClientRequest } from "effect/http"
 
 import { accountOf, accounts, idOf, layer as counter, newProduct, place, replica } from "./fixtures/Counter.ts"
 
@@ -158,6 +159,10 @@ layer(counter({ REQUESTS_AT_ONCE: "2", PROCESSOR_TIMEOUT: "5 seconds" }), { excl
         const refused = yield* place(key, asked)
         assert.containSubset(refused, { status: 503, body: { error: "overloaded" } })
         assert.strictEqual(refused.headers["retry-after"], "1")
+        // Who comes for the orders that have been taken is let in.
+        const { serviceToken } = yield* TestDatabase
+        const reader = HttpClientRequest.get("/feed?consumer=reader").pipe(HttpClientRequest.bearerToken(serviceToken))
+        assert.strictEqual((yield* HttpClient.execute(reader)).status, 200)
         yield* payment.relay.be("open")
         const placed = yield* Fiber.join(busy)
         assert.deepStrictEqual(
