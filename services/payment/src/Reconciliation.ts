@@ -9,12 +9,13 @@ import * as Worker from "@ecommerce/chassis/Worker"
 import { AuthorizationId } from "@ecommerce/contracts/Payment/Commands"
 import { rowsOf } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
-import { Array, Clock, Context, Duration, Effect, Layer, Metric, Option, Predicate, Schema, Stream } from "effect"
+import { Array, Context, Duration, Effect, Layer, Metric, Option, Predicate, Schema, Stream } from "effect"
 import type { SqlError } from "effect/sql"
 
 import { Books, type PaymentState, type Posting } from "./Books.ts"
 import { missingEntries } from "./Books/Entries.ts"
 import { Processor, type ProcessorRecord, type ProcessorUnavailable } from "./Processor.ts"
+import * as Rounds from "./Reconciliation/Rounds.ts"
 
 /** One payment about which the two books do not agree. */
 export interface Difference {
@@ -50,6 +51,9 @@ const settleAfter = Settings.duration(
 )
 const pageSize = 500
 
+/** So many payments of the last day are compared in one round. */
+const pieceSize = 5000
+
 const differing = Metric.gauge("payment_reconciliation_differences", {
   description: "In how many payments the two books did not agree at the last look.",
   attributes: { unit: "{payment}" }
@@ -62,6 +66,10 @@ export class Reconciliation extends Context.Service<
     readonly settleLate: (olderThan: Duration.Duration) => Asking<ReadonlyArray<Posting>>
     /** Every difference between the two books, in payments whose ids are in this span. */
     readonly compare: (span: Span) => Asking<Comparison>
+    /** Those of these that do not agree now. */
+    readonly recheck: (ids: ReadonlyArray<AuthorizationId>) => Asking<ReadonlyArray<Difference>>
+    /** Where a piece of this span ends, if it has more payments than a piece. */
+    readonly endOfPiece: (span: Span) => Asking<string | undefined>
   }
 >()("@ecommerce/payment/Reconciliation") {
   static readonly layer = Layer.effect(
@@ -101,6 +109,9 @@ export class Reconciliation extends Context.Service<
         return said.flatMap((record) => differenceOf(payments.get(record.reference), record))
       })
 
+      const recheck = (ids: ReadonlyArray<AuthorizationId>) =>
+        Effect.map(Effect.forEach(Array.chunksOf(ids, pageSize), check), (pages) => pages.flat())
+
       const ours = ({ after, until }: Span) =>
         Stream.mapEffect(
           paged((last) => page(last, until), after),
@@ -128,14 +139,19 @@ export class Reconciliation extends Context.Service<
         if (found.length === 0) return { compared, differences: [] }
         // What was under way between the two looks agrees a moment later.
         yield* Effect.sleep("2 seconds")
-        const again = Array.chunksOf(
-          found.map(({ authorizationId }) => authorizationId),
-          pageSize
-        )
-        return { compared, differences: (yield* Effect.forEach(again, check)).flat() }
+        return { compared, differences: yield* recheck(found.map(({ authorizationId }) => authorizationId)) }
       })
 
-      return Reconciliation.of({ settleLate, compare })
+      const endOfPiece = ({ after, until }: Span) =>
+        Effect.map(
+          idRows(sql`
+            SELECT authorization_id AS id FROM payments
+            WHERE authorization_id > ${after} AND authorization_id <= ${until}
+            ORDER BY authorization_id OFFSET ${pieceSize} LIMIT 1`),
+          ([row]) => row?.id
+        )
+
+      return Reconciliation.of({ settleLate, compare, recheck, endOfPiece })
     })
   )
 
@@ -147,7 +163,7 @@ export class Reconciliation extends Context.Service<
       const options = { every: yield* every.read, roundTimeout: "1 hour", stalledAfter: "1 day" } as const
       return Layer.merge(
         Worker.layer("settling", settle(reconciliation, age), options),
-        Worker.layer("reconciliation", reconcile(reconciliation, age), options)
+        Worker.layer("reconciliation", tellDifferences(yield* Rounds.make(reconciliation, age)), options)
       )
     })
   )
@@ -161,16 +177,9 @@ const settle = Effect.fn("Reconciliation.settle")(function* (
   if (late.length > 0) yield* Effect.logInfo(`${late.length} entries were late and are in the books now`)
 }, ignoreAbsence)
 
-/** The payments of the last day, without those that are young or still under way: they are merely late. */
-const reconcile = Effect.fn("Reconciliation.reconcile")(function* (
-  { compare }: Reconciliation["Service"],
-  age: Duration.Duration
-) {
-  const now = yield* Clock.currentTimeMillis
-  const { differences } = yield* compare({
-    after: idOf(now - Duration.toMillis(window)),
-    until: idOf(now - Duration.toMillis(age))
-  })
+/** Without those that are still under way: they are merely late. */
+const tellDifferences = Effect.fn("Reconciliation.reconcile")(function* (round: Asking<ReadonlyArray<Difference>>) {
+  const differences = yield* round
   const lasting = differences.filter(({ isOpen }) => !isOpen)
   yield* Metric.update(differing, lasting.length)
   yield* Effect.forEach(lasting.slice(0, mostTold), ({ authorizationId, says }) =>
@@ -187,14 +196,10 @@ function ignoreAbsence<A, E, R>(round: Effect.Effect<A, E | ProcessorUnavailable
   )
 }
 
-const window = Duration.days(1)
 const mostTold = 20
 
 /** After every id: they are hexadecimal. */
 export const lastId = "auth_g"
-
-/** Where the ids of that time begin. */
-const idOf = (millis: number) => `auth_${Math.trunc(millis).toString(16).padStart(12, "0")}`
 
 const idRows = rowsOf(Schema.Struct({ id: AuthorizationId }))
 const noTraces: ReadonlyMap<string, string | null> = new Map()
