@@ -2,7 +2,7 @@
  * Effect's own workflow engine on its cluster, with one runner: a workflow of four activities, each kept with its reply.
  *
  * Tuned: the runner's place is kept in memory, messages to itself are not encoded for the wire and back, entities that have
- * nothing to do are let go at once, 32 connections, no log. Their tables are made by the engine itself.
+ * nothing to do are let go after a second, 32 connections, no log. Their tables are made by the engine itself.
  */
 import { NodeCrypto } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
