@@ -93,6 +93,20 @@ it.effect("what did not agree is looked at in every round until it does, whereve
   })
 )
 
+it.effect("what does not agree for good is told for a day", () =>
+  Effect.gen(function* () {
+    yield* start
+    const { broken, comparing, ids } = books([now - 3_600_000])
+    broken.add(ids[0] ?? "")
+    const round = yield* Rounds.make(comparing, Duration.seconds(30))
+    assert.lengthOf(yield* round, 1)
+    yield* TestClock.adjust("22 hours")
+    assert.lengthOf(yield* round, 1)
+    yield* TestClock.adjust("2 hours")
+    assert.deepStrictEqual(yield* round, [])
+  })
+)
+
 it.effect("a payment that is older than a day is left to the whole comparison", () =>
   Effect.gen(function* () {
     yield* start

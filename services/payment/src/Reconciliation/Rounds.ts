@@ -1,6 +1,6 @@
 /**
  * Which payments one round of the comparison looks at: those that have become old enough since the last round, a piece of the last
- * day, and those about which the books did not agree. To compare the whole day each time would cost more than its payments did.
+ * day, and those of it about which the books did not agree. To compare the whole day each time would cost more than its payments did.
  */
 import { Clock, Duration, Effect } from "effect"
 
@@ -27,12 +27,14 @@ export const make = Effect.fnUntraced(function* <E>(
 
   return Effect.gen(function* () {
     const until = yield* idBefore(age)
-    const after = later(pieceBegin, yield* idBefore(window))
+    const dayBegin = yield* idBefore(window)
+    const after = later(pieceBegin, dayBegin)
     const end = yield* endOfPiece({ after, until })
     const piece = yield* compare({ after, until: end ?? until })
     const fresh = end === undefined ? nothing : yield* compare({ after: later(end, comparedTo), until })
     const found = byId([...piece.differences, ...fresh.differences])
-    const again = yield* recheck(known.map(({ authorizationId }) => authorizationId).filter((id) => !found.has(id)))
+    const open = known.map(({ authorizationId }) => authorizationId).filter((id) => id > dayBegin && !found.has(id))
+    const again = yield* recheck(open)
     comparedTo = until
     pieceBegin = end ?? ""
     const all = [...found.values(), ...again]
