@@ -21,7 +21,7 @@ const missing = [...required].filter((name) => !isGiven(name))
 if (missing.length === 0) {
   console.log(`${basename(file)} has every secret already; it stays as it is.`)
 } else {
-  // Letters and digits that need no quotes, neither here nor in a URL.
+  // Letters, digits, - and _: they need no quotes, neither here nor in a URL.
   const lines = missing.map((name) => `${name}=${randomBytes(24).toString("base64url")}\n`).join("")
   const separator = before === "" || before.endsWith("\n") ? "" : "\n"
   writeFileSync(file, `${before}${separator}${lines}`, { mode: 0o600 })
