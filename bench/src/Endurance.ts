@@ -25,9 +25,12 @@ export interface Part {
 }
 
 const warmUp = 6000
-/** As many at once as a process takes on in a flood, or nearly: what fewer reach is not all there is. */
-const capacityConnections = 200
-const capacityOrders = 10_000
+/**
+ * What can be kept up, and not what a sprint reaches: so many orders take two minutes or so, in which outboxes are cut, vacuum
+ * comes for what they held, and PostgreSQL writes a checkpoint.
+ */
+const capacityConnections = 64
+const capacityOrders = 40_000
 /** Of capacity. */
 const [soakShare, floodTimes] = [0.6, 3]
 const [sampleSeconds, floodSeconds, probeSeconds] = [10, 60, 3]

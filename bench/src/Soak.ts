@@ -8,6 +8,7 @@ import * as Rules from "./Rules.ts"
 import * as Sample from "./Sample.ts"
 import type { BenchDatabase } from "./Server.ts"
 import { quantile } from "./Statistics.ts"
+import { lows } from "./Trend.ts"
 
 export interface Load {
   readonly products: ReadonlyArray<string>
@@ -78,15 +79,16 @@ const outboxCutEverySeconds = 60
 /** PostgreSQL looks once a minute at which tables need its vacuum. */
 const vacuumSeconds = 60
 
+/** A collector that has much room comes seldom; once in that long it does. */
+const collectorSeconds = 60
+
 const isOutbox = (name: string) => name.endsWith(".outbox")
 
 const memoryRules = (samples: ReadonlyArray<Sample.Sample>) =>
-  [...(samples[0]?.memory.keys() ?? [])].map((name) =>
-    Rules.staysFlat(
-      series(`memory of ${name}`, "MiB", samples, ({ memory }) => memory.get(name)),
-      { share: 0.5, atLeast: 64 }
-    )
-  )
+  [...(samples[0]?.memory.keys() ?? [])].map((name) => {
+    const held = series(`memory of ${name}`, "MiB", samples, ({ memory }) => memory.get(name))
+    return Rules.staysFlat({ ...held, points: lows(held.points, collectorSeconds) }, { share: 0.5, atLeast: 64 })
+  })
 
 const backendRules = (samples: ReadonlyArray<Sample.Sample>, poolSize: number) =>
   [...(samples[0]?.backends.keys() ?? [])].map((name) =>
@@ -127,14 +129,16 @@ const tableRules = (samples: ReadonlyArray<Sample.Sample>, { perSecond }: Load) 
             ),
             1000 + (inserted / seconds) * 2 * (outboxKeepSeconds + outboxCutEverySeconds)
           ),
-          Rules.staysFlat(
+          // It has the room of a minute's rows or of two, as vacuum comes before or after the next cut.
+          Rules.staysAlike(
             series(
               `size of ${name}`,
               "MB",
               samples,
               valueOf(name, ({ bytes }) => bytes / 1e6)
             ),
-            { share: 1, atLeast: 32 }
+            2,
+            32
           )
         ]
       : [

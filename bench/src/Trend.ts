@@ -40,6 +40,20 @@ export const trend = (points: ReadonlyArray<Point>): Trend | undefined => {
   return { perSecond, error: Math.sqrt(squares / (points.length - 2) / across) }
 }
 
+/**
+ * The lowest of each stretch: what a process still holds when its collector has just been, and a table when vacuum has. What
+ * is between is an accident of when somebody looked.
+ */
+export const lows = (points: ReadonlyArray<Point>, stretchSeconds: number): ReadonlyArray<Point> => {
+  const found = new Map<number, Point>()
+  for (const point of points) {
+    const stretch = Math.floor(point.at / stretchSeconds)
+    const low = found.get(stretch)
+    if (low === undefined || point.value < low.value) found.set(stretch, point)
+  }
+  return [...found.values()]
+}
+
 export const secondHalf = (points: ReadonlyArray<Point>): ReadonlyArray<Point> =>
   points.slice(Math.floor(points.length / 2))
 

@@ -3,7 +3,7 @@ import { assert, describe, it } from "vitest"
 import * as Findings from "../src/Findings.ts"
 import * as Overload from "../src/Overload.ts"
 import * as Rules from "../src/Rules.ts"
-import { growthInAnHour, trend } from "../src/Trend.ts"
+import { growthInAnHour, lows, trend } from "../src/Trend.ts"
 
 /** One value each ten seconds. */
 const every10 = (count: number, valueAt: (number: number) => number) =>
@@ -40,6 +40,29 @@ describe("a trend", () => {
 
   it("Only the second half is looked at: a process may warm up.", () => {
     assert.closeTo(growthInAnHour(every10(60, (number) => Math.min(number, 20) * 10)), 0, 1e-6)
+  })
+})
+
+describe("what is left when the collector has been", () => {
+  it("Of each minute its lowest, where it was found.", () => {
+    const values = [5, 3, 4, 9, 8, 7, 6, 9, 2]
+    const found = lows(
+      values.map((value, number) => ({ at: number * 20, value })),
+      60
+    )
+    assert.deepStrictEqual(found, [
+      { at: 20, value: 3 },
+      { at: 100, value: 7 },
+      { at: 160, value: 2 }
+    ])
+  })
+
+  it("A collector that comes at any time is no trend; what it leaves more of each time is one.", () => {
+    const since = (number: number) => 40 * (((number * 11) % 17) / 17)
+    const held = every10(61, (number) => 200 + since(number))
+    const leaking = every10(61, (number) => 200 + since(number) + number)
+    assert.isBelow(growthInAnHour(lows(held, 60)), 64)
+    assert.isAbove(growthInAnHour(lows(leaking, 60)), 200)
   })
 })
 
