@@ -34,7 +34,7 @@ const full: Sizes = {
   orders: 5000,
   fewOrders: 500,
   loneOrders: 100,
-  warmUp: 2000,
+  warmUp: 5000,
   tables: [1000, 100_000, 1_000_000],
   backlog: 20_000,
   heldMillis: 10_000,
@@ -55,7 +55,8 @@ interface Part {
   readonly id: string
   readonly title: string
   readonly run: (
-    tell: Figures.Tell
+    tell: Figures.Tell,
+    round: number
   ) => Effect.Effect<
     void,
     unknown,
@@ -75,7 +76,7 @@ const partsOf = (options: Options): ReadonlyArray<Part> => {
     ...StackParts.parts.map((part) => ({
       id: part.id,
       title: part.title,
-      run: (tell: Figures.Tell) => StackParts.run(part, sizes, options.profiles, tell)
+      run: (tell: Figures.Tell, round: number) => StackParts.run(part, sizes, { ...options, round }, tell)
     })),
     { id: "limit", title: "The limit", run: (tell: Figures.Tell) => Limit.run(sizes, tell) },
     ...(options.peers ? Peers.parts(sizes) : []),
@@ -84,7 +85,7 @@ const partsOf = (options: Options): ReadonlyArray<Part> => {
 }
 
 export const supervisorLayer = Layer.unwrap(
-  Effect.map(Logbook, ({ write }) => Supervisor.layer({ onLine: write, stopTimeout: "15 seconds" }))
+  Effect.map(Logbook, ({ write }) => Supervisor.layer({ onLines: write, stopTimeout: "15 seconds" }))
 )
 
 const reasonOf = (cause: Cause.Cause<unknown>) => {
@@ -114,7 +115,7 @@ export const run = Effect.fn("Bench.run")(function* (options: Options) {
       for (const { id, run, title } of parts) {
         yield* options.progress(`${round} of ${options.runs}: ${title} (${id}) ...`)
         const tell: Figures.Tell = (measures) => Ref.update(figures, (known) => Figures.join(known, title, measures))
-        const exit = yield* Effect.exit(Effect.scoped(Effect.provide(run(tell), supervisorLayer)))
+        const exit = yield* Effect.exit(Effect.scoped(Effect.provide(run(tell, round), supervisorLayer)))
         if (Exit.isSuccess(exit)) continue
         if (Cause.hasInterruptsOnly(exit.cause)) return yield* Effect.interrupt
         const why = `${id}, run ${round}: ${reasonOf(exit.cause)}`

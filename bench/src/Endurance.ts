@@ -87,8 +87,7 @@ export const run = Effect.fn("Endurance.run")(function* ({ minutes, progress }: 
   const outcome = yield* Overload.run(database, stack, flood, everyday, beforeMillis, tell)
 
   yield* progress("Auditing ...")
-  yield* Measurement.audit(database)
-  yield* Measurement.refuseCasualties(stack)
+  yield* Measurement.refuseUnclean(database, stack)
   const parts: ReadonlyArray<Part> = [
     { title: "The soak", findings: [...Soak.judge(samples, soak, poolSize), ...Soak.judgeFate(soakFate)] },
     { title: "The flood", findings: Overload.judge(outcome, { capacity, requestsAtOnce }, flood) }

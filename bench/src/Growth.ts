@@ -42,6 +42,7 @@ export const tables = Effect.fn("Growth.tables")(function* (sizes: Sizes, count:
   const title = `${count.toLocaleString("en-US")} orders in the tables, 128 connections`
   const measured = yield* Measurement.run(database, stack, { connections: 128, orders: sizes.orders, products })
   const lone = yield* StackParts.lone(`growth.n${count}`, stack, products, sizes.loneOrders)
+  yield* Measurement.refuseUnclean(database, stack)
   yield* tell([
     completed(`n${count}`, title, measured.completedPerSecond),
     ...lone.map((measure) => ({
@@ -76,7 +77,7 @@ export const backlog = Effect.fn("Growth.backlog")(function* (sizes: Sizes, tell
   yield* stack.startOrchestrators
   yield* Measurement.untilCompleted(database, after, sizes.backlog)
   const ends = yield* Measurement.endsOf(database, after)
-  yield* Measurement.audit(database)
+  yield* Measurement.refuseUnclean(database, stack)
   const seconds = ((ends.at(-1)?.at ?? Number.NaN) - startedAt) / 1000
   yield* tell([
     {
@@ -109,7 +110,7 @@ export const horizon = Effect.fn("Growth.horizon")(function* (sizes: Sizes, tell
   yield* Measurement.refuseRefusals(tally)
   yield* Measurement.untilCompleted(database, after, sizes.orders)
   const ends = yield* Measurement.endsOf(database, after)
-  yield* Measurement.audit(database)
+  yield* Measurement.refuseUnclean(database, stack)
   const title = `a transaction held open for ${sizes.heldMillis / 1000} s, 64 connections`
   yield* tell([
     {

@@ -94,7 +94,8 @@ export const audit = Effect.fn("Measurement.audit")(function* (database: BenchDa
   }
 }, Effect.scoped)
 
-export const run = Effect.fn("Measurement.run")(function* (database: BenchDatabase, stack: BenchStack, load: Load) {
+/** Counts only if {@link refuseUnclean} has nothing against it afterwards. */
+export const place = Effect.fn("Measurement.place")(function* (database: BenchDatabase, stack: BenchStack, load: Load) {
   const after = yield* lastOrder(database)
   const before = yield* Costs.read(database, stack)
   const tally = yield* stack.place({ ...load, waits: false, pauseMillis: 0 })
@@ -102,8 +103,6 @@ export const run = Effect.fn("Measurement.run")(function* (database: BenchDataba
   yield* untilCompleted(database, after, load.orders)
   const costs = Costs.between(before, yield* Costs.read(database, stack), load.orders)
   const ends = yield* endsOf(database, after)
-  yield* audit(database)
-  yield* refuseCasualties(stack)
   const measured: Measured = {
     tally,
     costs,
@@ -111,6 +110,15 @@ export const run = Effect.fn("Measurement.run")(function* (database: BenchDataba
     completedPerSecond: (load.orders * 1000) / ((ends.at(-1)?.at ?? Number.NaN) - tally.startedAt),
     completedMillis: ends.map(({ millis }) => millis)
   }
+  return measured
+})
+
+export const refuseUnclean = (database: BenchDatabase, stack: BenchStack) =>
+  Effect.andThen(audit(database), refuseCasualties(stack))
+
+export const run = Effect.fn("Measurement.run")(function* (database: BenchDatabase, stack: BenchStack, load: Load) {
+  const measured = yield* place(database, stack, load)
+  yield* refuseUnclean(database, stack)
   return measured
 })
 

@@ -51,7 +51,8 @@ export class Server extends Context.Service<
           max_connections: "300",
           unix_socket_directories: socketDirectory,
           shared_preload_libraries: "pg_stat_statements",
-          "pg_stat_statements.track": "none"
+          "pg_stat_statements.track": "none",
+          "pg_stat_statements.track_planning": "on"
         }
       })
       const names = yield* Ref.make(0)

@@ -7,6 +7,7 @@ import * as BenchStack from "./BenchStack.ts"
 import * as Costs from "./Costs.ts"
 import type { Measure, Tell } from "./Figures.ts"
 import * as Measurement from "./Measurement.ts"
+import * as Profile from "./Profile.ts"
 import { type BenchDatabase, makeDatabase } from "./Server.ts"
 import { quantile } from "./Statistics.ts"
 
@@ -51,7 +52,7 @@ export const parts: ReadonlyArray<Part> = [
       { id: "c1", title: "1 connection", connections: 1 },
       { id: "c32", title: "32 connections", connections: 32 },
       { ...at64, isDetailed: true },
-      at128,
+      { ...at128, isDetailed: true },
       { id: "hot", title: "128 connections, one hot product", connections: 128, isHot: true }
     ],
     isLoneMeasured: true
@@ -112,19 +113,8 @@ const underLoad = Effect.fn("StackParts.underLoad")(function* (
   prefix: string,
   { isDetailed = false, title }: Load,
   { acceptedPerSecond, completedMillis, completedPerSecond, costs, tally }: Measurement.Measured,
-  stack: BenchStack.BenchStack,
-  counts: boolean
+  stack: BenchStack.BenchStack
 ) {
-  if (counts) {
-    const statements: Measure = {
-      id: `${prefix}.statements`,
-      title: `${title}: statements`,
-      unit: "/order",
-      better: "less",
-      value: costs.statements
-    }
-    return [statements]
-  }
   const taken = (name: string, share: number): Measure => ({
     id: `${prefix}.accepted.${name}`,
     title: `${title}: taken, ${name}`,
@@ -209,27 +199,79 @@ export const warm = Effect.fn("StackParts.warm")(function* (
   return { stack, products }
 })
 
+/** Counting costs a little: nothing else is told of such a run. */
+const counted = Effect.fn("StackParts.counted")(function* (
+  prefix: string,
+  title: string,
+  database: BenchDatabase,
+  stack: BenchStack.BenchStack,
+  load: Measurement.Load,
+  progress: Progress
+) {
+  yield* Profile.reset(database)
+  const { made, waits } = yield* Profile.watched(database, Measurement.place(database, stack, load))
+  yield* progress(Profile.render(yield* Profile.statements(database), load.orders, mostStatements))
+  yield* Measurement.refuseUnclean(database, stack)
+  const statements: Measure = {
+    id: `${prefix}.statements`,
+    title: `${title}: statements`,
+    unit: "/order",
+    better: "less",
+    value: made.costs.statements
+  }
+  const waiting = [...waits].map(([event, value]): Measure => ({
+    id: `${prefix}.at.${event.replaceAll(" ", "-")}`,
+    title: `${title}: backends at work, at ${event}`,
+    unit: "",
+    better: "neither",
+    value
+  }))
+  return [statements, ...waiting]
+})
+
+const mostStatements = 40
+
+/** What comes later meets warmer processes: another one begins each time. */
+export const turned = <A>(all: ReadonlyArray<A>, by: number): ReadonlyArray<A> => {
+  const first = all.length === 0 ? 0 : by % all.length
+  return [...all.slice(first), ...all.slice(0, first)]
+}
+
+export interface Options {
+  /** Which of the rounds this is, from 1 on. */
+  readonly round: number
+  readonly profiles: Option.Option<string>
+  readonly progress: Progress
+}
+
+type Progress = (line: string) => Effect.Effect<void>
+
 /** One run of every load of this part, each told of as soon as it is over. */
 export const run = Effect.fn("StackParts.run")(function* (
   part: Part,
   sizes: Sizes,
-  profiles: Option.Option<string>,
+  { profiles, progress, round }: Options,
   tell: Tell
 ) {
   const database = yield* makeDatabase({ hasTables: true, counts: part.counts })
   const options = { settings: part.settings, telemetry: part.telemetry, orchestrators: 1, profiles }
   const { products, stack } = yield* warm(database, options, sizes.warmUp)
-  for (const load of part.loads) {
-    const measured = yield* Measurement.run(database, stack, {
+  for (const load of turned(part.loads, round - 1)) {
+    const orders = {
       connections: load.connections,
       orders: load.connections === 1 ? sizes.fewOrders : sizes.orders,
       products: load.isHot === true ? products.slice(0, 1) : products
-    })
-    yield* tell(yield* underLoad(`${part.id}.${load.id}`, load, measured, stack, part.counts))
+    }
+    const prefix = `${part.id}.${load.id}`
+    yield* tell(
+      part.counts
+        ? yield* counted(prefix, load.title, database, stack, orders, progress)
+        : yield* underLoad(prefix, load, yield* Measurement.run(database, stack, orders), stack)
+    )
   }
   if (part.isLoneMeasured) {
     const measures = yield* lone(part.id, stack, products, sizes.loneOrders)
-    yield* Measurement.audit(database)
+    yield* Measurement.refuseUnclean(database, stack)
     yield* tell(measures)
   }
 })

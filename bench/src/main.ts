@@ -78,6 +78,8 @@ const bench = Effect.fn("bench")(function* (options: {
 }) {
   const path = yield* Path.Path
   const before = yield* Effect.transposeOption(Option.map(options.compare, readResults))
+  // As it is now: somebody may work on it while this runs.
+  const commit = yield* commitOf
   const { discarded, figures } = yield* Bench.run({
     ...options,
     only: Option.map(options.only, (names) => names.split(",")),
@@ -88,7 +90,7 @@ const bench = Effect.fn("bench")(function* (options: {
   })
   const results: Results = {
     at: DateTime.formatIso(yield* DateTime.now),
-    commit: yield* commitOf,
+    commit,
     machine: machine(),
     isQuick: options.quick,
     figures,

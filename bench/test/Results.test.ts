@@ -2,7 +2,9 @@ import { assert, describe, it } from "vitest"
 
 import { type Figure, join, type Measure, medianOf, type Results } from "../src/Figures.ts"
 import * as Goals from "../src/Goals.ts"
+import * as Profile from "../src/Profile.ts"
 import * as Report from "../src/Report.ts"
+import { turned } from "../src/StackParts.ts"
 
 const measure = (id: string, value: number | undefined, better: Figure["better"] = "more"): Measure => ({
   id,
@@ -35,6 +37,24 @@ describe("what several runs have found", () => {
     )
     assert.strictEqual(medianOf(twice, "a"), 2)
     assert.isUndefined(medianOf(twice, "z"))
+  })
+})
+
+describe("several rounds", () => {
+  it("Each begins with another load, and leaves none out.", () => {
+    const rounds = [0, 1, 2, 3].map((by) => turned(["a", "b", "c"], by).join(""))
+    assert.deepStrictEqual(rounds, ["abc", "bca", "cab", "abc"])
+    assert.deepStrictEqual(turned([], 2), [])
+  })
+})
+
+describe("what PostgreSQL was busy with", () => {
+  it("A statement is told for one order, on one line, as far as there is room.", () => {
+    const found = { role: "orders", calls: 50, rows: 200, blocks: 500, millis: 25, planned: 5, planMillis: 10 }
+    const text = Profile.render([{ ...found, query: `SELECT\n   1 ${"x".repeat(200)}` }], 100, 5)
+    const [, , line = ""] = text.split("\n")
+    assert.match(line, /^ +orders +0\.500 +2\.00 +10\.0 +0\.250 +0\.050 +0\.100 +SELECT 1 x+$/u)
+    assert.isBelow(line.length, 200)
   })
 })
 

@@ -41,7 +41,8 @@ export interface Options {
   readonly orchestrators: number
   readonly credentials: Credentials.Credentials
   /** Of PostgreSQL's log; the supervisor hears those of the services. */
-  readonly onLine: (name: string, line: string) => Effect.Effect<void>
+  /** Of PostgreSQL. */
+  readonly log: (line: string) => Effect.Effect<void>
 }
 
 /** Whom a service asks, besides the database. */
@@ -81,7 +82,7 @@ export class Deployment extends Context.Service<
     readonly failure: Effect.Effect<never, StartupError>
   }
 >()("@ecommerce/chaos/Deployment") {
-  static readonly layer = ({ credentials, directory, onLine, orchestrators }: Options) =>
+  static readonly layer = ({ credentials, directory, log, orchestrators }: Options) =>
     Layer.effect(
       Deployment,
       Effect.gen(function* () {
@@ -97,7 +98,7 @@ export class Deployment extends Context.Service<
           durable: true,
           settings: { max_connections: "300" },
           restartRule: { maxDeaths: Number.MAX_SAFE_INTEGER, window: "60 seconds" },
-          log: (line) => onLine("postgres", line)
+          log
         })
         yield* Databases.createDatabase(server.url("postgres"), database)
         const administratorUrl = server.url(database)

@@ -79,15 +79,18 @@ const chaos = Effect.fn("chaos")(function* (input: {
 }, Effect.scoped)
 
 /** Every line of each log is written down, and heard: a secret in PostgreSQL's is as bad as one in a service's. */
-const deployment = (options: Omit<DeploymentOptions, "onLine">) =>
+const deployment = (options: Omit<DeploymentOptions, "log">) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const logbook = yield* Logbook
       const { hear } = yield* Evidence
-      const onLine = (name: string, line: string) => Effect.andThen(logbook.write(name, line), hear(line))
+      const onLines = (name: string, lines: ReadonlyArray<string>) =>
+        Effect.andThen(logbook.write(name, lines), Effect.forEach(lines, hear, { discard: true }))
       // The stop after six deaths is off: they die all the time. `Deaths.ts` tells of those that nobody has ordered.
-      const supervisor = Supervisor.layer({ maxDeaths: Number.MAX_SAFE_INTEGER, onLine })
-      return Deployment.layer({ ...options, onLine }).pipe(Layer.provideMerge(supervisor))
+      const supervisor = Supervisor.layer({ maxDeaths: Number.MAX_SAFE_INTEGER, onLines })
+      return Deployment.layer({ ...options, log: (line) => onLines("postgres", [line]) }).pipe(
+        Layer.provideMerge(supervisor)
+      )
     })
   )
 

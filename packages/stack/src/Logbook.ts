@@ -10,7 +10,7 @@ export class Logbook extends Context.Service<
   Logbook,
   {
     readonly directory: string
-    readonly write: (name: string, line: string) => Effect.Effect<void>
+    readonly write: (name: string, lines: ReadonlyArray<string>) => Effect.Effect<void>
     /** From now on the lines of services are shown on the terminal. */
     readonly show: Effect.Effect<void>
   }
@@ -37,12 +37,13 @@ export class Logbook extends Context.Service<
             })
           ).pipe(Effect.provideService(Scope.Scope, scope))
 
-        // A full disk must not take the stack down: a line that cannot be written is lost.
-        const write = (name: string, line: string) =>
+        // A full disk must not take the stack down: lines that cannot be written are lost.
+        const write = (name: string, lines: ReadonlyArray<string>) =>
           Effect.gen(function* () {
             const file = yield* fileOf(name)
-            yield* file.writeAll(new TextEncoder().encode(`${line}\n`))
-            if (name !== "postgres" && (yield* Ref.get(isShown))) yield* Console.log(`${name} | ${line}`)
+            yield* file.writeAll(new TextEncoder().encode(lines.map((line) => `${line}\n`).join("")))
+            if (name === "postgres" || !(yield* Ref.get(isShown))) return
+            yield* Console.log(lines.map((line) => `${name} | ${line}`).join("\n"))
           }).pipe(Effect.ignore)
 
         return Logbook.of({ directory, write, show: Ref.set(isShown, true) })

@@ -68,7 +68,7 @@ const startEmbedded = Effect.fn("StackDatabase.startEmbedded")(function* (
     password: credentials.superuserPassword,
     durable: true,
     settings: { max_connections: "200" },
-    log: (line) => logbook.write("postgres", line)
+    log: (line) => logbook.write("postgres", [line])
   })
   yield* Databases.createDatabase(server.url("postgres"), database)
   const embedded: StackDatabase = { url: server.localUrl(database), state: "ready", failure: server.failure }

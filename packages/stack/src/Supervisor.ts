@@ -10,7 +10,7 @@ import { StartupError } from "@ecommerce/chassis/StartupError"
 import { Clock, Context, Deferred, type Duration, Effect, Layer, Option, Ref, Schedule } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 
-import { spawnLogged } from "./Supervisor/LoggedProcess.ts"
+import { type Lines, spawnLogged } from "./Supervisor/LoggedProcess.ts"
 import { defaultRule, describeDeaths, isHopeless, pauseBeforeRestart, recordDeath } from "./Supervisor/RestartRule.ts"
 
 export interface ChildSpec {
@@ -39,7 +39,7 @@ export interface Options {
   readonly window?: Duration.Input
   /** How long a child may take to end after SIGTERM before its group is killed. Ten seconds unless told. */
   readonly stopTimeout?: Duration.Input
-  readonly onLine: (name: string, line: string) => Effect.Effect<void>
+  readonly onLines: (name: string, lines: Lines) => Effect.Effect<void>
 }
 
 const readinessPollInterval = "50 millis"
@@ -84,7 +84,7 @@ export class Supervisor extends Context.Service<
           killSignal: "SIGTERM",
           forceKillAfter: options.stopTimeout ?? "10 seconds"
         }),
-        onLine: (line) => options.onLine(spec.name, line)
+        onLines: (lines) => options.onLines(spec.name, lines)
       })
       yield* update(spec.name, { pid: Option.some(child.pid) })
       yield* spec.isReady.pipe(
@@ -130,7 +130,7 @@ export class Supervisor extends Context.Service<
           return yield* new StartupError({ message: describeDeaths(spec.name, rule, life.end, life.lastLines) })
         }
         yield* update(spec.name, { status: "restarting", pid: Option.none() })
-        yield* options.onLine(spec.name, `ended with ${life.end}; starting it again`)
+        yield* options.onLines(spec.name, [`ended with ${life.end}; starting it again`])
         yield* Effect.sleep(pauseBeforeRestart(deaths))
       }
     })

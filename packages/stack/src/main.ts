@@ -65,7 +65,7 @@ const supervisorLayer = (watch: boolean) =>
         maxDeaths: watch ? Number.MAX_SAFE_INTEGER : yield* Settings.maxDeaths.read,
         window: yield* Settings.deathWindow.read,
         stopTimeout: Duration.sum(yield* ChassisSettings.shutdownTimeout.read, Duration.seconds(2)),
-        onLine: logbook.write
+        onLines: logbook.write
       })
     })
   )

@@ -18,7 +18,7 @@ const setUp = Effect.fnUntraced(function* (options?: Partial<Options>) {
   const directory = yield* fs.makeTempDirectoryScoped({ prefix: "supervisor-" })
   const lines = yield* Ref.make<ReadonlyArray<string>>([])
   const supervisor = yield* Supervisor.make({
-    onLine: (name, line) => Ref.update(lines, (all) => [...all, `${name}: ${line}`]),
+    onLines: (name, some) => Ref.update(lines, (all) => [...all, ...some.map((line) => `${name}: ${line}`)]),
     ...options
   })
   const child = (name: string, manner: "steady" | "stubborn" | "crashing" = "steady"): ChildSpec => ({

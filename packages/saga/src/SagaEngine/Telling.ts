@@ -79,13 +79,13 @@ const ended = Metric.counter("sagas_ended_total", {
   incremental: true
 })
 
-/** What has been written down of it, for whoever reads the log. */
+/** What has been written down of it, for whoever reads the log. That all goes well step by step is in the journal. */
 export const report = (saga: Held, { next, news, state }: Decide.Decision) =>
   Effect.gen(function* () {
     const name = `${saga.definition} ${saga.key}`
     for (const { reason, step, type } of news) {
       const line = `${name}: ${type}${step === null ? "" : ` (${step})`}${reason === null ? "" : `, ${reason.code}`}`
-      yield* type === "stuck" ? Effect.logError(line) : Effect.logInfo(line)
+      yield* Effect.logWithLevel(levels[type])(line)
       if (type === "completed" || type === "failed" || type === "cancelled") {
         yield* Metric.update(Metric.withAttributes(ended, { saga: saga.definition, outcome: type }), 1)
       }
@@ -96,6 +96,16 @@ export const report = (saga: Held, { next, news, state }: Decide.Decision) =>
       )
     }
   }).pipe(Effect.annotateLogs({ ...Trace.idsIn(saga.input), "saga.id": saga.id }))
+
+const levels: Readonly<Record<Decide.News["type"], "Debug" | "Info" | "Error">> = {
+  started: "Info",
+  advanced: "Debug",
+  compensating: "Info",
+  completed: "Info",
+  failed: "Info",
+  cancelled: "Info",
+  stuck: "Error"
+}
 
 const takenOver = Metric.counter("saga_takeovers_total", {
   description: "Sagas that were taken from engines that had not said for too long that they live.",

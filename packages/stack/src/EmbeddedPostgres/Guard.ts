@@ -35,6 +35,14 @@ export const spawnGuarded = Effect.fn("Guard.spawnGuarded")(function* (
 ) {
   const signals = yield* Queue.unbounded<string, Cause.Done>()
   const pid = yield* Deferred.make<number>()
+  // The guard's first line is the command's process id; all else comes from the command (initdb is talkative).
+  const onOutput = (line: string) =>
+    Deferred.isDoneUnsafe(pid)
+      ? onLine(line)
+      : decodePid(line).pipe(
+          Effect.flatMap((decoded) => Deferred.succeed(pid, decoded)),
+          Effect.ignore
+        )
   const guard = yield* spawnLogged({
     command: ChildProcess.make("sh", [script, ...command], {
       // Not ours: the command's account may be unable to enter it, and initdb asks for its name.
@@ -51,15 +59,8 @@ export const spawnGuarded = Effect.fn("Guard.spawnGuarded")(function* (
       killSignal: "SIGINT",
       forceKillAfter: "5 seconds"
     }),
-    onLine,
-    // The guard's first line is the command's process id; all else comes from the command (initdb is talkative).
-    onOutput: (line) =>
-      Deferred.isDoneUnsafe(pid)
-        ? onLine(line)
-        : decodePid(line).pipe(
-            Effect.flatMap((decoded) => Deferred.succeed(pid, decoded)),
-            Effect.ignore
-          )
+    onLines: (lines) => Effect.forEach(lines, onLine, { discard: true }),
+    onOutput: (lines) => Effect.forEach(lines, onOutput, { discard: true })
   })
   yield* Effect.addFinalizer(() =>
     Queue.end(signals).pipe(Effect.andThen(guard.end), Effect.timeoutOption(stopTimeout))

@@ -1,14 +1,17 @@
 /**
- * A child process in a process group of its own, read line by line until it is gone.
+ * A child process in a process group of its own, read until it is gone: the lines that come together are told together,
+ * because a busy service writes thousands a second.
  *
  * Its own group keeps the terminal's Ctrl-C away from it, so that whoever started it decides in which order things
  * stop. Reading goes on while it is being stopped: what a process says on its way out is often the useful part.
  */
 import { constants } from "node:os"
 
-import { Effect, Exit, Fiber, Ref, Scope, Stream } from "effect"
+import { type Array as Arr, Effect, Exit, Fiber, Ref, Scope, Stream } from "effect"
 import type { PlatformError } from "effect"
 import { type ChildProcess, ChildProcessSpawner } from "effect/process"
+
+export type Lines = Arr.NonEmptyReadonlyArray<string>
 
 export interface LoggedProcess {
   readonly pid: number
@@ -31,13 +34,13 @@ const drainTimeout = "300 millis"
 /** The command's own kill options say how it is stopped when the scope closes; standard output goes to `onOutput`. */
 export const spawnLogged = Effect.fnUntraced(function* (options: {
   readonly command: ChildProcess.StandardCommand
-  readonly onLine: (line: string) => Effect.Effect<void>
-  readonly onOutput?: (line: string) => Effect.Effect<void>
+  readonly onLines: (lines: Lines) => Effect.Effect<void>
+  readonly onOutput?: (lines: Lines) => Effect.Effect<void>
 }) {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
   const tail = yield* Ref.make<ReadonlyArray<string>>([])
-  const keep = (line: string) => Ref.update(tail, (lines) => [...lines.slice(1 - keptLines), line])
-  const onLine = (line: string) => Effect.andThen(keep(line), options.onLine(line))
+  const keep = (lines: Lines) => Ref.update(tail, (kept) => [...kept, ...lines].slice(-keptLines))
+  const onLines = (lines: Lines) => Effect.andThen(keep(lines), options.onLines(lines))
 
   const { handle, reader } = yield* Effect.acquireRelease(
     Effect.gen(function* () {
@@ -45,7 +48,7 @@ export const spawnLogged = Effect.fnUntraced(function* (options: {
       const handle = yield* spawner.spawn(options.command).pipe(Scope.provide(scope))
       // Detached and interrupted by hand: a scoped fiber would stop reading before the process is stopped.
       const reader = yield* Effect.all(
-        [readLines(handle.stdout, options.onOutput ?? onLine), readLines(handle.stderr, onLine)],
+        [readLines(handle.stdout, options.onOutput ?? onLines), readLines(handle.stderr, onLines)],
         { concurrency: 2, discard: true }
       ).pipe(Effect.forkDetach)
       return { handle, reader, scope }
@@ -65,8 +68,8 @@ export const spawnLogged = Effect.fnUntraced(function* (options: {
 
 const readLines = (
   output: Stream.Stream<Uint8Array, PlatformError.PlatformError>,
-  onLine: (line: string) => Effect.Effect<void>
-) => output.pipe(Stream.decodeText(), Stream.splitLines, Stream.runForEach(onLine), Effect.ignore)
+  onLines: (lines: Lines) => Effect.Effect<void>
+) => output.pipe(Stream.decodeText(), Stream.splitLines, Stream.runForEachArray(onLines), Effect.ignore)
 
 const describeEnd = (exitCode: Effect.Effect<number, PlatformError.PlatformError>): Effect.Effect<string> =>
   exitCode.pipe(
