@@ -147,6 +147,16 @@ layer(sagas, { excludeTestServices: true })("plans of what engines ask", (it) =>
       })
   )
 
+  it.effect("writing compares no saga with the writes of others, also before there are statistics", () =>
+    Effect.gen(function* () {
+      yield* fromBeginningToEnd(10, had)
+      const plan = yield* Plans.keptPlan("WITH locked AS (SELECT id FROM sagas")
+      assert.include(plan, "Update on sagas")
+      assert.include(plan, "Hash Join")
+      assert.notInclude(plan, "Nested Loop")
+    })
+  )
+
   it.effect.each(Plans.beginnings)(
     "made with %s go by an index when a million sagas have ended, and so do those made later",
     ([, prepare]) =>

@@ -66,6 +66,29 @@ export const runsOfKeptPlans = Effect.gen(function* () {
   return row?.runs ?? 0
 })
 
+const preparedRows = rowsOf(Schema.Struct({ name: Schema.String, parameters: Schema.Int }))
+const planRows = rowsOf(Schema.Struct({ line: Schema.String }))
+
+/** How a statement that begins like this runs on this connection from now on, whatever it is given. */
+export const keptPlan = Effect.fn("keptPlan")(function* (beginning: string) {
+  const sql = yield* PgClient.PgClient
+  const [prepared] = yield* preparedRows(sql`
+    SELECT name, cardinality(parameter_types) AS parameters FROM pg_prepared_statements
+    WHERE starts_with(btrim(statement, E' \\n'), ${beginning})`)
+  const nothing = Array.from({ length: prepared?.parameters ?? 0 }, () => "NULL").join(", ")
+  return yield* sql.withTransaction(
+    Effect.gen(function* () {
+      yield* sql`SET LOCAL plan_cache_mode = force_generic_plan`.unprepared
+      const lines = yield* planRows(
+        Effect.map(sql.unsafe(`EXPLAIN EXECUTE "${prepared?.name}"(${nothing})`).unprepared, (rows) =>
+          rows.map((row) => ({ line: Object.values(row).join() }))
+        )
+      )
+      return lines.map(({ line }) => line).join("\n")
+    })
+  )
+})
+
 /**
  * What a test itself does beside the operations that are measured reads rows too. It says so at once: its session would tell
  * up to ten seconds later, in the middle of a measurement.
