@@ -1,7 +1,7 @@
 /**
  * What a feed reads from its tables, and an event as it travels.
  */
-import { Long, rowsOf } from "@ecommerce/sets/Sets"
+import { Long, rowsOf, TimeOrNull } from "@ecommerce/sets/Sets"
 import { Schema } from "effect"
 
 import { Cursor, idOf } from "./Cursor.ts"
@@ -28,7 +28,7 @@ export const holderRows = rowsOf(
   Schema.Struct({
     pid: Schema.NullOr(Schema.Int),
     who: Schema.String,
-    since: Schema.NullOr(Schema.DateTimeUtcFromDate)
+    since: TimeOrNull
   })
 )
 export const standingRows = rowsOf(

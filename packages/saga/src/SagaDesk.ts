@@ -4,7 +4,7 @@
 import { randomUUID } from "node:crypto"
 
 import { Problem } from "@ecommerce/protocol/Problem"
-import { Long, rowsOf } from "@ecommerce/sets/Sets"
+import { Long, rowsOf, TimeOrNull } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, Schema } from "effect"
 import type { SqlError } from "effect/sql"
@@ -31,10 +31,10 @@ export const Summary = Schema.Struct({
   failure: Schema.NullOr(Failure),
   isCancelRequested: Schema.Boolean,
   isOwned: Schema.Boolean,
-  dueAt: Schema.NullOr(Schema.DateTimeUtcFromDate),
+  dueAt: TimeOrNull,
   createdAt: Schema.DateTimeUtcFromDate,
   updatedAt: Schema.DateTimeUtcFromDate,
-  endedAt: Schema.NullOr(Schema.DateTimeUtcFromDate)
+  endedAt: TimeOrNull
 })
 export type Summary = typeof Summary.Type
 

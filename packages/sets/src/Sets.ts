@@ -34,6 +34,12 @@ export const Long = Schema.BigInt.pipe(
   })
 )
 
+/**
+ * A column with a time, or none. Nothing comes first: `NullOr` would try it as a time, and that it is none takes longer to find
+ * out than all the rest of a row.
+ */
+export const TimeOrNull = Schema.Union([Schema.Null, Schema.DateTimeUtcFromDate])
+
 /** Runs a statement and decodes its rows: `rowsOf(ProductRow)(sql\`SELECT …\`)`. A row of another shape is a defect. */
 export const rowsOf = <Row extends Schema.ConstraintDecoder<unknown, never>>(row: Row) => {
   const decode = Schema.decodeUnknownEffect(Schema.Array(row))

@@ -15,7 +15,7 @@ import {
 } from "@ecommerce/contracts/Payment/Commands"
 import * as Outbox from "@ecommerce/outbox/Outbox"
 import { isolated } from "@ecommerce/sets/Isolation"
-import { booleans, integers, Long, rowsOf, texts, uuids } from "@ecommerce/sets/Sets"
+import { booleans, integers, Long, rowsOf, texts, TimeOrNull, uuids } from "@ecommerce/sets/Sets"
 import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, Schema } from "effect"
 import type { SqlError } from "effect/sql"
@@ -28,7 +28,6 @@ import type { ProcessorRecord } from "./Processor.ts"
 /** `reversed`: the processor had never heard of it when it was cancelled, and will not authorize it any more. */
 export const Decline = Schema.Union([DeclineCode, Schema.Literal("reversed")])
 
-const At = Schema.NullOr(Schema.DateTimeUtcFromDate)
 const Cents = Schema.NullOr(Long)
 
 /** What is intended with an order's money, and what came of it. */
@@ -41,21 +40,21 @@ export const PaymentState = Schema.Struct({
   captureId: Schema.NullOr(CaptureId),
   captureCents: Cents,
   captureDigest: Schema.NullOr(Schema.String),
-  cancelledAt: At,
+  cancelledAt: TimeOrNull,
   isOpen: Schema.Boolean,
   version: Schema.Int,
   createdAt: Schema.DateTimeUtcFromDate,
-  decidedAt: At,
+  decidedAt: TimeOrNull,
   declineCode: Schema.NullOr(Decline),
   capturedCents: Cents,
-  capturedAt: At,
+  capturedAt: TimeOrNull,
   captureRefusal: Schema.NullOr(CaptureRefusal),
   captureRefusalDigest: Schema.NullOr(Schema.String),
   captureRefusedCents: Cents,
-  captureRefusedAt: At,
-  voidedAt: At,
+  captureRefusedAt: TimeOrNull,
+  voidedAt: TimeOrNull,
   refundedCents: Cents,
-  refundedAt: At
+  refundedAt: TimeOrNull
 })
 export type PaymentState = typeof PaymentState.Type
 
