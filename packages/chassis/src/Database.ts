@@ -112,13 +112,25 @@ export const make = Effect.fnUntraced(function* ({ committed = () => {}, ...opti
     ...options,
     ...placeIn(options.url),
     transformQueryNames: String.camelToSnake,
-    transformResultNames: String.snakeToCamel,
+    transformResultNames: onceEach(String.snakeToCamel),
     transformJson: false,
     connectTimeout: "5 seconds",
     multiplex: true
   })
   return harden(committed, opened)(client)
 })
+
+/** A result's names come again with every row; there are as many as columns. */
+const onceEach = (turn: (name: string) => string) => {
+  const known = new Map<string, string>()
+  return (name: string) => {
+    const found = known.get(name)
+    if (found !== undefined) return found
+    const turned = turn(name)
+    known.set(name, turned)
+    return turned
+  }
+}
 
 /** For spans, which would name the defaults otherwise. */
 const placeIn = (url: Redacted.Redacted<string>) => {
