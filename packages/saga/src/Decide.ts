@@ -123,7 +123,7 @@ export const onClaim = (plan: Plan, policy: Policy, state: State, flags: Flags):
   if (state.claims <= policy.mostClaims) return noted
   const reason = {
     code: "crashes",
-    detail: `It was sent ${policy.mostClaims} times, and each time whoever sent it was gone before there was an outcome.`
+    detail: `It was sent ${policy.mostClaims} times. Whoever sent it was gone each time, or what came of it could not be stored.`
   }
   return stick(noted, "crashes", reason, state.status === "RUNNING" && isUndoable(plan, state.step))
 }

@@ -86,6 +86,43 @@ layer(working({ policy: { ...policy, delayMillis: 60_000 } }), { excludeTestServ
     })
   )
 
+  it.effect("does not wait with a saga whose answer cannot be stored, where that can turn back", () =>
+    Effect.gen(function* () {
+      const latch = yield* Latch.make(false)
+      yield* on("bad-answer", "book-hotel", Effect.as(latch.await, "\u0000"))
+      yield* start("bad-answer")
+      yield* untilAsked("bad-answer", "book-hotel")
+      yield* cancel("bad-answer")
+      yield* latch.open
+      assert.deepStrictEqual(yield* endsOf("bad-answer"), ["CANCELLED"])
+    })
+  )
+
+  it.effect("hurries no saga whose answer cannot be stored, where that cannot turn back any more", () =>
+    Effect.gen(function* () {
+      const { administrator } = yield* TestDatabase
+      const latch = yield* Latch.make(false)
+      const bad = Effect.as(latch.await, "\u0000")
+      yield* on("bad-ticket", "send-ticket", bad, bad, bad, bad, bad)
+      yield* start("bad-ticket")
+      yield* untilAsked("bad-ticket", "send-ticket")
+      yield* cancel("bad-ticket")
+      yield* latch.open
+      yield* until(
+        administrator`SELECT FROM orchestrator.sagas WHERE key = 'bad-ticket' AND owner IS NULL
+          AND (stuck IS NOT NULL OR due_at > now() + interval '10 seconds')`,
+        (rows) => rows.length > 0
+      )
+      assert.deepStrictEqual(
+        (yield* statesOf("bad-ticket")).map(({ stuck }) => stuck),
+        [null]
+      )
+      yield* on("bad-ticket", "send-ticket")
+      yield* administrator`UPDATE orchestrator.sagas SET due_at = now() WHERE key = 'bad-ticket'`
+      assert.deepStrictEqual(yield* endsOf("bad-ticket"), ["COMPLETED COMPLETED"])
+    })
+  )
+
   it.effect("of what is completed takes it back, once however often it is asked", () =>
     Effect.gen(function* () {
       yield* start("completed")

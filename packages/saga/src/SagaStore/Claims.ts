@@ -87,10 +87,14 @@ export const make = Effect.gen(function* () {
     return row?.count ?? 0
   })
 
+  /**
+   * A cancel is not kept waiting, once: where it could turn the saga back, it has done so with that. Behind the last way back
+   * it turns nothing, and without a pause five sends would be over within a second.
+   */
   const letGo = (worker: string, { epoch, id }: Held, pause: Duration.Duration, wasSent: boolean) =>
     Effect.asVoid(sql`
       UPDATE sagas SET owner = NULL, claims = claims - (NOT ${wasSent}::boolean AND claims > 0)::integer,
-        due_at = clock_timestamp() + CASE WHEN cancel_requested AND status = 'RUNNING' THEN interval '0'
+        due_at = clock_timestamp() + CASE WHEN cancel_requested AND status = 'RUNNING' AND claims <= 1 THEN interval '0'
           ELSE make_interval(secs => ${Duration.toSeconds(pause)}::double precision) END
       WHERE id = ${id} AND owner = ${worker} AND epoch = ${epoch}`)
 
