@@ -55,7 +55,12 @@ export const make = Effect.fn("Witness.make")(function* (service: string) {
           CREATE OR REPLACE TRIGGER ambush BEFORE INSERT OR UPDATE ON ${table}
           FOR EACH ROW EXECUTE FUNCTION ${schema}.ambush()`).unprepared
     )
-    yield* Effect.addFinalizer(() => Effect.orDie(sql.unsafe(`DROP FUNCTION ${schema}.ambush() CASCADE`).unprepared))
+    // One table a statement: what drops all of them at once, as CASCADE does, waits for a service that waits for it.
+    const clearUp = Effect.andThen(
+      overTables((table) => sql.unsafe(`DROP TRIGGER IF EXISTS ambush ON ${table}`).unprepared),
+      sql.unsafe(`DROP FUNCTION ${schema}.ambush()`).unprepared
+    )
+    yield* Effect.addFinalizer(() => Effect.orDie(clearUp))
   })
 
   return {
