@@ -115,7 +115,9 @@ export const make = Effect.fnUntraced(function* ({ committed = () => {}, ...opti
     transformResultNames: onceEach(String.snakeToCamel),
     transformJson: false,
     connectTimeout: "5 seconds",
-    multiplex: true
+    multiplex: true,
+    // Or 32 statements go one behind the other on a connection, transactions behind them, before the pool opens a second one.
+    multiplexConcurrency: 1
   })
   return harden(committed, opened)(client)
 })

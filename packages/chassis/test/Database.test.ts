@@ -112,10 +112,28 @@ layer(serviceClient.pipe(Layer.provideMerge(TestDatabase.layer)), { excludeTestS
   }
 )
 
+layer(serviceClient.pipe(Layer.provideMerge(TestDatabase.layer)), { excludeTestServices: true })(
+  "a statement that takes long",
+  (it) => {
+    it.effect("keeps no other one waiting, and no transaction, while the pool has connections left", () =>
+      Effect.gen(function* () {
+        const sql = yield* PgClient.PgClient
+        const long = yield* Effect.forkChild(sql`SELECT pg_sleep(20)`)
+        yield* untilUnderWay
+        yield* sql`SELECT 1`
+        yield* sql.withTransaction(sql`SELECT 1`)
+        assert.isUndefined(long.pollUnsafe())
+        yield* cutInTheMiddle
+        assert.isTrue(Exit.isFailure(yield* Fiber.await(long)))
+      })
+    )
+  }
+)
+
 layer(TestService.layer(definition, { LOG_LEVEL: "None" }).pipe(Layer.provideMerge(TestDatabase.layer)), {
   excludeTestServices: true
 })("a request whose connection is cut", (it) => {
-  it.effect("is answered with 503 and when to come again, and the next one works", () =>
+  it.effect("is answered with 503 and when to come again, and soon another one works", () =>
     Effect.gen(function* () {
       const cut = yield* Effect.forkChild(get("/transaction?millis=4900"))
       yield* cutInTheMiddle
@@ -123,7 +141,8 @@ layer(TestService.layer(definition, { LOG_LEVEL: "None" }).pipe(Layer.provideMer
       assert.strictEqual(answer.status, 503)
       assert.strictEqual(answer.headers["retry-after"], "1")
       assert.containSubset(yield* answer.json, { error: "unavailable" })
-      assert.strictEqual((yield* get("/transaction?millis=1")).status, 200)
+      // Every connection of the pool was cut, and of each that has to be noticed.
+      yield* eventuallyOk("/transaction?millis=1")
     }).pipe(Effect.provide(quiet))
   )
 })
