@@ -1,5 +1,5 @@
 /**
- * A service's database: one pool of pipelined connections, logged in as the service's own role.
+ * A service's database: one pool of connections, logged in as the service's own role.
  *
  * Role, schema and time limits come with the role (see `Provision.ts`), so that no connection can be without them.
  */
@@ -114,10 +114,7 @@ export const make = Effect.fnUntraced(function* ({ committed = () => {}, ...opti
     transformQueryNames: String.camelToSnake,
     transformResultNames: onceEach(String.snakeToCamel),
     transformJson: false,
-    connectTimeout: "5 seconds",
-    multiplex: true,
-    // Or 32 statements go one behind the other on a connection, transactions behind them, before the pool opens a second one.
-    multiplexConcurrency: 1
+    connectTimeout: "5 seconds"
   })
   return harden(committed, opened)(client)
 })

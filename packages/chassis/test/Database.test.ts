@@ -22,17 +22,25 @@ const serviceClient = Layer.unwrap(
   })
 )
 
-/** Waits for a statement of a service to be under way. */
-const untilUnderWay = Effect.gen(function* () {
+/** How many statements of a service are under way that take long. */
+const underWay = Effect.gen(function* () {
   const { administrator } = yield* TestDatabase
-  const underWay = administrator`
+  const rows = yield* administrator`
     SELECT 1 FROM pg_stat_activity
     WHERE datname = current_database() AND state = 'active' AND query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()`
-  yield* underWay.pipe(
-    Effect.repeat({ until: (rows) => rows.length > 0, schedule: Schedule.spaced("10 millis") }),
-    Effect.timeout("60 seconds")
-  )
+  return rows.length
 })
+
+const untilUnderWay = underWay.pipe(
+  Effect.repeat({ until: (count) => count > 0, schedule: Schedule.spaced("10 millis") }),
+  Effect.timeout("60 seconds")
+)
+
+const untilNothingIsUnderWay = underWay.pipe(
+  Effect.repeat({ until: (count) => count === 0, schedule: Schedule.spaced("10 millis") }),
+  // PostgreSQL would end it by itself after five.
+  Effect.timeout("4 seconds")
+)
 
 const cutInTheMiddle = Effect.gen(function* () {
   yield* untilUnderWay
@@ -125,6 +133,17 @@ layer(serviceClient.pipe(Layer.provideMerge(TestDatabase.layer)), { excludeTestS
         assert.isUndefined(long.pollUnsafe())
         yield* cutInTheMiddle
         assert.isTrue(Exit.isFailure(yield* Fiber.await(long)))
+      })
+    )
+
+    it.effect("keeps nobody waiting either when whoever has asked is gone, and ends with them", () =>
+      Effect.gen(function* () {
+        const sql = yield* PgClient.PgClient
+        const long = yield* Effect.forkChild(sql`SELECT pg_sleep(20)`)
+        yield* untilUnderWay
+        yield* Effect.forkChild(Fiber.interrupt(long), { startImmediately: true })
+        yield* Effect.timeout(Effect.andThen(sql`SELECT 1`, sql.withTransaction(sql`SELECT 1`)), "4 seconds")
+        yield* untilNothingIsUnderWay
       })
     )
   }

@@ -1,24 +1,16 @@
-import * as Database from "@ecommerce/chassis/Database"
-import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Layer, Schedule, Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
 
+import { until } from "../src/ServiceProcess.ts"
 import { TestDatabase } from "../src/TestDatabase.ts"
 import * as Witness from "../src/Witness.ts"
 
-/** Asked on a connection of its own: on one that is shared it would go behind the statement that waits. */
-const untilSomebodyWaits = Effect.gen(function* () {
-  const sql = yield* PgClient.PgClient
-  yield* sql`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`.pipe(
-    Effect.repeat({ until: (rows) => rows.length > 0, schedule: Schedule.spaced("20 millis") })
-  )
+const somebodyWaits = Effect.gen(function* () {
+  const { administrator: sql } = yield* TestDatabase
+  const waiting = yield* sql`
+    SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+  return waiting.length > 0
 })
-
-const onlooker = Layer.unwrap(
-  Effect.map(TestDatabase, ({ administratorUrl: url }) =>
-    Database.layerFrom({ url, applicationName: "onlooker", maxConnections: 1 })
-  )
-)
 
 /** Reads one table and, in the same transaction, another one a while later. */
 const reader = Effect.fn("reader")(function* (first: string, second: string, meanwhile: Deferred.Deferred<void>) {
@@ -35,7 +27,7 @@ const reader = Effect.fn("reader")(function* (first: string, second: string, mea
   return yield* Effect.tap(reading, Deferred.await(hasBegun))
 })
 
-layer(onlooker.pipe(Layer.provideMerge(TestDatabase.layer)), { excludeTestServices: true })("an ambush", (it) => {
+layer(TestDatabase.layer, { excludeTestServices: true })("an ambush", (it) => {
   const orders: ReadonlyArray<readonly [string, string]> = [
     ["payment.outbox", "payment.payments"],
     ["payment.payments", "payment.outbox"]
@@ -48,7 +40,7 @@ layer(onlooker.pipe(Layer.provideMerge(TestDatabase.layer)), { excludeTestServic
       const goOn = yield* Deferred.make<void>()
       const reading = yield* reader(first, second, goOn)
       const clearing = yield* Effect.forkScoped(Scope.close(scope, Exit.void))
-      yield* untilSomebodyWaits
+      yield* until(somebodyWaits)
       yield* Deferred.succeed(goOn, undefined)
       assert.deepStrictEqual(yield* Fiber.join(reading), [])
       yield* Fiber.join(clearing)
