@@ -5,7 +5,7 @@
 import { randomUUID } from "node:crypto"
 
 import { FailureReason, isFinal, isTerminal, LedgerPage, LedgerStatus } from "@ecommerce/contracts/Edge/Ledger"
-import { Clock, Context, Duration, Effect, FiberSet, Layer, Option, Random, Ref, Schema } from "effect"
+import { Cause, Clock, Context, Duration, Effect, FiberSet, Layer, Option, Random, Ref, Schema } from "effect"
 import { HttpClient, HttpClientRequest, type HttpClientResponse } from "effect/http"
 
 import { type Answer, hasFailed, type Kind, type Sheet, type Told } from "./Record.ts"
@@ -73,7 +73,12 @@ export class Customers extends Context.Service<
       Effect.gen(function* () {
         const http = yield* HttpClient.HttpClient
         const fibers = yield* FiberSet.make()
-        const sheets: Array<Ref.Ref<Sheet>> = []
+        /** By customer. */
+        const sheets = new Map<string, Ref.Ref<Sheet>>()
+        const noterOf =
+          (kept: Ref.Ref<Sheet>): Customer["note"] =>
+          (by) =>
+            Ref.update(kept, (known) => ({ ...known, ...by(known) }))
 
         /** At one edge after the other; none where nothing came back in time. */
         const request = (turn: number, make: (url: string) => HttpClientRequest.HttpClientRequest, wait = patience) =>
@@ -139,38 +144,52 @@ export class Customers extends Context.Service<
           }
         })
 
-        /** Asked until somebody answers. */
-        const read = Effect.fnUntraced(function* (path: string, first = 0) {
+        /** Asked until somebody answers. What should not have been answered is noted, and asked again. */
+        const read = Effect.fnUntraced(function* ({ note }: Pick<Customer, "note">, path: string, first = 0) {
           for (let turn = first; ; turn++) {
             const answered = yield* request(turn, (url) => HttpClientRequest.get(`${url}${path}`))
-            if (Option.isSome(answered) && answered.value.response.status === 200) return answered.value.body
+            if (Option.isSome(answered)) {
+              const { body, response } = answered.value
+              if (response.status === 200) return body
+              if (!isLater(response)) {
+                const words = `was answered with ${response.status} ${body} when it was looked at`
+                yield* note(({ strange }) => ({ strange: [...new Set([...strange, words])] }))
+              }
+            }
             yield* pause
           }
         })
 
-        const awaitEnd = Effect.fnUntraced(function* (orderId: string) {
+        const awaitEnd = Effect.fnUntraced(function* (customer: Customer, orderId: string) {
           for (let turn = 0; ; turn++) {
-            const { status } = yield* decodeStanding(yield* read(`/orders/${orderId}`, turn))
+            const { status } = yield* decodeStanding(yield* read(customer, `/orders/${orderId}`, turn))
             if (isTerminal(status)) return
             yield* pause
           }
         })
 
-        const live = Effect.fnUntraced(function* (customer: Customer) {
-          const { kind } = customer.sheet
-          const turn = yield* Random.nextIntBetween(0, 1)
-          if (kind === "sent twice") {
-            // At both edges at once, and again when it is long over.
-            yield* Effect.all([place(customer, turn), place(customer, turn + 1)], { concurrency: 2 })
-            yield* Effect.sleep(yield* Random.nextIntBetween(200, 4000))
-            return yield* place(customer, turn)
-          }
-          const orderId = yield* place(customer, turn)
-          if (orderId === undefined) return
-          if (kind === "cancelled late") yield* awaitEnd(orderId)
-          if (kind === "cancelled early") yield* Effect.sleep(yield* Random.nextIntBetween(0, 150))
-          if (kind === "cancelled early" || kind === "cancelled late") yield* cancel(customer, orderId)
-        }, Effect.orDie)
+        const live = Effect.fnUntraced(
+          function* (customer: Customer) {
+            const { kind } = customer.sheet
+            const turn = yield* Random.nextIntBetween(0, 1)
+            if (kind === "sent twice") {
+              // At both edges at once, and again when it is long over.
+              yield* Effect.all([place(customer, turn), place(customer, turn + 1)], { concurrency: 2 })
+              yield* Effect.sleep(yield* Random.nextIntBetween(200, 4000))
+              return yield* place(customer, turn)
+            }
+            const orderId = yield* place(customer, turn)
+            if (orderId === undefined) return
+            if (kind === "cancelled late") yield* awaitEnd(customer, orderId)
+            if (kind === "cancelled early") yield* Effect.sleep(yield* Random.nextIntBetween(0, 150))
+            if (kind === "cancelled early" || kind === "cancelled late") yield* cancel(customer, orderId)
+          },
+          // Nobody goes without a word, whose record would then be taken for whole.
+          (life, { note }) =>
+            Effect.catchCause(life, (cause) =>
+              note(({ strange }) => ({ strange: [...strange, `gave up: ${Cause.pretty(cause)}`] }))
+            )
+        )
 
         const counts = new Map<string, number>()
 
@@ -190,8 +209,8 @@ export class Customers extends Context.Service<
             strange: []
           }
           const kept = yield* Ref.make(sheet)
-          sheets.push(kept)
-          const note: Customer["note"] = (by) => Ref.update(kept, (known) => ({ ...known, ...by(known) }))
+          sheets.set(sheet.userId, kept)
+          const note = noterOf(kept)
           yield* FiberSet.run(fibers, Random.withSeed(live({ sheet, note }), `${options.seed} ${origin} ${number}`))
         })
 
@@ -202,10 +221,14 @@ export class Customers extends Context.Service<
 
         /** A list of orders does not say why one has failed; the order itself does. */
         const ask = Effect.fnUntraced(function* (userId: string) {
-          const { orders } = yield* decodePage(yield* read(`/orders?user_id=${userId}`))
+          const kept = sheets.get(userId)
+          const customer = { note: kept === undefined ? () => Effect.void : noterOf(kept) }
+          const { orders } = yield* decodePage(yield* read(customer, `/orders?user_id=${userId}`))
           return yield* Effect.forEach(orders, ({ order_ledger_id: orderId, status, total_cents: totalCents }) =>
             Effect.gen(function* () {
-              const { reason } = hasFailed(status) ? yield* decodeFailure(yield* read(`/orders/${orderId}`)) : noFailure
+              const { reason } = hasFailed(status)
+                ? yield* decodeFailure(yield* read(customer, `/orders/${orderId}`))
+                : noFailure
               const told: Told = { orderId, status, totalCents, reason: reason?.code ?? null }
               return told
             })
@@ -216,7 +239,7 @@ export class Customers extends Context.Service<
           arrive,
           send: (kind, count) => Effect.replicateEffect(begin(kind, `sent, ${kind}`), count, { discard: true }),
           done: FiberSet.awaitEmpty(fibers),
-          sheets: Effect.suspend(() => Effect.forEach(sheets, Ref.get)),
+          sheets: Effect.suspend(() => Effect.forEach(sheets.values(), Ref.get)),
           ask
         })
       })
@@ -234,10 +257,13 @@ const draw = Effect.gen(function* () {
   return "paid" as const
 })
 
-/** `later`: it was too much, or is not clear, and to be asked again. */
+/** It was too much, or is not clear, and to be asked again. */
+const isLater = ({ status }: HttpClientResponse.HttpClientResponse) =>
+  status === 409 || status === 429 || status === 503
+
 const meaningOf = (response: HttpClientResponse.HttpClientResponse, body: string): Answer | "later" | "strange" => {
   const { headers, status } = response
-  if (status === 409 || status === 429 || status === 503) return "later"
+  if (isLater(response)) return "later"
   if (status !== 202 && status !== 402) return "strange"
   const orderId = Option.getOrUndefined(decodeNamed(body))?.order_ledger_id
   return orderId === undefined

@@ -41,7 +41,6 @@ export interface Options {
   readonly orchestrators: number
   readonly credentials: Credentials.Credentials
   /** Of PostgreSQL's log; the supervisor hears those of the services. */
-  /** Of PostgreSQL. */
   readonly log: (line: string) => Effect.Effect<void>
 }
 

@@ -27,10 +27,9 @@ const answerWithin = "60 seconds"
 /** What customers find when they ask for all their orders. */
 const ask = Effect.gen(function* () {
   const { ask, sheets } = yield* Customers
-  const all = yield* sheets
   const told = new Map(
     yield* Effect.forEach(
-      all,
+      yield* sheets,
       ({ userId }) =>
         ask(userId).pipe(
           Effect.timeoutOrElse({ duration: answerWithin, orElse: () => Effect.succeed([]) }),
@@ -40,12 +39,14 @@ const ask = Effect.gen(function* () {
     )
   )
   const toldTo = (userId: string) => told.get(userId) ?? []
+  // With what they have noted while they asked.
+  const records = yield* sheets
   const finding: Finding = {
     invariant: "every customer has the one order that was answered, in an end that it may have",
-    looked: all.length,
-    violations: Record.judge(all, toldTo)
+    looked: records.length,
+    violations: Record.judge(records, toldTo)
   }
-  return { finding, tally: Record.tally(all, toldTo) }
+  return { finding, tally: Record.tally(records, toldTo) }
 })
 
 /** `reconcile` answers what the reconciliation says, one line for each difference. */

@@ -1,23 +1,36 @@
 import { Customers } from "@ecommerce/chaos/Customers"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Fiber, Layer } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 
-/** Says yes to everything, at once. */
-const shop = Layer.succeed(
-  HttpClient.HttpClient,
-  HttpClient.make((request) =>
-    Effect.succeed(
-      HttpClientResponse.fromWeb(
-        request,
-        new Response('{"order_ledger_id":"o-1","status":"COMPLETED"}', {
-          status: request.method === "POST" ? 202 : 200
-        })
-      )
+interface Reply {
+  readonly status: number
+  readonly body: string
+}
+
+const shop = (answer: (method: string, path: string) => Reply) =>
+  Layer.succeed(
+    HttpClient.HttpClient,
+    HttpClient.make((request, url) =>
+      Effect.sync(() => {
+        const { body, status } = answer(request.method, url.pathname)
+        return HttpClientResponse.fromWeb(request, new Response(body, { status }))
+      })
     )
   )
-)
+
+const fine = '{"order_ledger_id":"o-1","status":"COMPLETED"}'
+/** Says yes to everything, at once. */
+const yes = (method: string): Reply => ({ status: method === "POST" ? 202 : 200, body: fine })
+
+const customersOf = (seed: number, answer: Parameters<typeof shop>[0]) =>
+  Customers.layer({
+    seed,
+    edgeUrls: ["http://edge-1", "http://edge-2"],
+    plentiful: { id: "plenty", priceCents: 2499 },
+    scarce: { id: "scarce", priceCents: 999 }
+  }).pipe(Layer.provide(shop(answer)))
 
 /** Who comes within ten seconds, behind so many who were sent. */
 const arrivals = (seed: number, sent = 0) =>
@@ -27,15 +40,37 @@ const arrivals = (seed: number, sent = 0) =>
     yield* Effect.forkScoped(arrive)
     yield* TestClock.adjust("10 seconds")
     return (yield* sheets).slice(sent).map(({ kind }) => kind)
+  }).pipe(Effect.scoped, Effect.provide(customersOf(seed, yes)))
+
+/** What one customer who cancels late has noted, told this once where such a request is met, and nothing else but yes. */
+const notedOf = (odd: Reply, method: string, path: string) =>
+  Effect.gen(function* () {
+    const { ask, send, sheets } = yield* Customers
+    yield* send("cancelled late", 1)
+    yield* TestClock.adjust("10 seconds")
+    for (const { userId } of yield* sheets) {
+      const asking = yield* Effect.forkScoped(ask(userId))
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(asking)
+    }
+    return (yield* sheets).flatMap(({ strange }) => strange)
   }).pipe(
     Effect.scoped,
     Effect.provide(
-      Customers.layer({
-        seed,
-        edgeUrls: ["http://edge-1", "http://edge-2"],
-        plentiful: { id: "plenty", priceCents: 2499 },
-        scarce: { id: "scarce", priceCents: 999 }
-      }).pipe(Layer.provide(shop))
+      Layer.unwrap(
+        Effect.sync(() => {
+          let isTold = false
+          return customersOf(7, (asked, at) => {
+            if (!isTold && asked === method && at === path) {
+              isTold = true
+              return odd
+            }
+            return at === "/orders" && asked === "GET"
+              ? { status: 200, body: '{"orders":[],"next_cursor":null}' }
+              : yes(asked)
+          })
+        })
+      )
     )
   )
 
@@ -47,6 +82,30 @@ describe("customers", () => {
       assert.deepStrictEqual(yield* arrivals(7), came)
       assert.deepStrictEqual(yield* arrivals(7, 3), came)
       assert.notDeepEqual(yield* arrivals(8), came)
+    })
+  )
+
+  const oddities = [
+    ["a 500 for an order", { status: 500, body: "oops" }, "POST", "/orders", "was answered with 500 oops"],
+    ["an order without a number", { status: 202, body: "{}" }, "POST", "/orders", "was answered with 202 {}"],
+    ["a 404 for an order that is there", { status: 404, body: "" }, "GET", "/orders/o-1", "answered with 404"],
+    ["an order that cannot be read", { status: 200, body: "oops" }, "GET", "/orders/o-1", "gave up: "],
+    ["a 500 for a cancel", { status: 500, body: "" }, "POST", "/orders/o-1/cancel", "answered with 500"],
+    ["a cancel that cannot be read", { status: 202, body: "oops" }, "POST", "/orders/o-1/cancel", "gave up: "],
+    ["a 404 for all orders", { status: 404, body: "" }, "GET", "/orders", "answered with 404"]
+  ] as const
+  it.effect.each(oddities)("note %s", ([, odd, method, path, noted]) =>
+    Effect.gen(function* () {
+      const strange = yield* notedOf(odd, method, path)
+      assert.lengthOf(strange, 1)
+      assert.include(strange[0], noted)
+    })
+  )
+
+  it.effect("note nothing where everything is answered as it should be, or is said to be for later", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* notedOf({ status: 503, body: "" }, "POST", "/orders"), [])
+      assert.deepStrictEqual(yield* notedOf({ status: 503, body: "" }, "GET", "/orders/o-1"), [])
     })
   )
 })
