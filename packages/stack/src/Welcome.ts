@@ -29,7 +29,7 @@ export const firstSteps = (inventoryUrl: string, edgeUrl: string): string => `Tr
 
   curl -X POST ${inventoryUrl}/products \\
     -H "Content-Type: application/json" \\
-    -d '{"name": "Wireless Mouse", "sku": "MOUSE-001", "priceCents": 2999}'
+    -d '{"name": "Wireless Mouse", "sku": "MOUSE-001", "priceCents": 2999, "initialStock": 100}'
 
 and then, with the id that it answers:
 
