@@ -19,7 +19,7 @@ export const tell = Effect.fn("Story.tell")(function* (project: ComposeProject) 
   yield* storm(project, shop)
   yield* calm(project, shop)
   yield* measure(project)
-  yield* lookAtTheBooks(project)
+  yield* lookAtTheBooks(project, first.orderId)
   yield* goDownAndComeBack(project, shop, first)
 })
 
@@ -132,11 +132,13 @@ const measure = Effect.fn("Story.measure")(function* ({ compose, name }: Compose
 
 const megabytes = (bytes: string) => `${(Number(bytes) / 1_000_000).toFixed(0)} MB`
 
-const lookAtTheBooks = Effect.fn("Story.lookAtTheBooks")(function* ({ operate }: ComposeProject) {
+const lookAtTheBooks = Effect.fn("Story.lookAtTheBooks")(function* ({ operate }: ComposeProject, orderId: string) {
   const { check } = yield* Findings
   const programs = [
     { sentence: "What all services have stored fits together (audit).", words: ["audit", "--wait", "180"] },
-    { sentence: "Payment's books agree with the processor's (reconcile).", words: ["reconcile"] }
+    { sentence: "Payment's books agree with the processor's (reconcile).", words: ["reconcile"] },
+    { sentence: "Operators see who reads whose events (feeds).", words: ["feeds"] },
+    { sentence: "Operators read an order's story (sagas show).", words: ["sagas", "show", orderId] }
   ]
   yield* Effect.forEach(programs, ({ sentence, words }) =>
     Effect.flatMap(operate(...words), ({ exitCode, printed, stdout }) =>

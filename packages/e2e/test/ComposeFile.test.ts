@@ -137,6 +137,18 @@ describe("docker-compose.yml", () => {
     assert.deepStrictEqual(unread, [])
   })
 
+  it("is what the README says to wait for, and to run", () => {
+    const readme = read("README.md")
+    const awaited = /^docker compose up --build --detach --wait (.+)$/mu.exec(readme)?.[1] ?? ""
+    assert.sameMembers(awaited.split(" "), [...lasting])
+    const operators = ours.filter(([, { profiles }]) => profiles.includes("operations")).map(([name]) => name)
+    const offered = /`docker compose run --rm (\w+)`((?:, `\w+`)+)/u.exec(readme) ?? []
+    assert.sameMembers(
+      Array.from(offered.slice(1).join(" ").matchAll(/\w+/gu), ([name]) => name),
+      operators
+    )
+  })
+
   it.each(lasting)("watches over %s, and starts it again", (name) => {
     const { healthcheck, mem_limit, restart, security_opt } = serviceOf(name)
     assert.isNotEmpty(healthcheck?.test)
