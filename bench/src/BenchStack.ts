@@ -12,7 +12,9 @@ import { Supervisor } from "@ecommerce/stack/Supervisor"
 import { topology } from "@ecommerce/stack/topology"
 import { Effect, Option, Path, Redacted, Schema } from "effect"
 import { HttpBody, HttpClient, type HttpClientResponse } from "effect/http"
+import { Socket } from "effect/socket"
 
+import * as Heap from "./Heap.ts"
 import { Arrived, type Plan, type Stream, Tally } from "./load/Plan.ts"
 import type { BenchDatabase } from "./Server.ts"
 import { Server } from "./Server.ts"
@@ -25,6 +27,8 @@ export interface Options {
   readonly telemetry: boolean
   /** Where each process leaves a profile of its processor time when it ends. */
   readonly profiles: Option.Option<string>
+  /** Services can be asked what they hold. */
+  readonly isInspected?: boolean
 }
 
 const local = "127.0.0.1"
@@ -49,6 +53,8 @@ export interface BenchStack {
   readonly arrived: Effect.Effect<Arrived, StartupError>
   /** By name. */
   readonly processes: Effect.Effect<ReadonlyMap<string, number>>
+  /** In MiB, by name, when each service has collected its garbage: they stop for it, one after the other. */
+  readonly held: Effect.Effect<ReadonlyMap<string, number>, StartupError>
   /** Names of processes that have died and were started again: what was measured then does not count. */
   readonly casualties: Effect.Effect<ReadonlyArray<string>>
   readonly startOrchestrators: Effect.Effect<void, StartupError>
@@ -67,6 +73,7 @@ export const start = Effect.fn("BenchStack.start")(function* (database: BenchDat
   const loadPort = yield* claim
   const arrivals = `http://${local}:${loadPort}/arrivals`
   const ports = new Map<string, number>()
+  const inspectors = new Map<string, number>()
   for (const { name } of topology) ports.set(name, yield* claim)
   const urlOf = (name: string) => `http://${local}:${ports.get(name)}`
 
@@ -102,11 +109,18 @@ export const start = Effect.fn("BenchStack.start")(function* (database: BenchDat
     ? { OTEL_SDK_DISABLED: "false", OTEL_EXPORTER_OTLP_ENDPOINT: `http://${local}:${loadPort}` }
     : {}
 
-  const startService = (service: string, name = service, port = ports.get(service) ?? 0) =>
-    supervisor.start({
+  const inspecting = Effect.fnUntraced(function* (name: string) {
+    if (options.isInspected !== true) return []
+    const port = yield* claim
+    inspectors.set(name, port)
+    return [Heap.inspectedAt(port)]
+  })
+
+  const startService = Effect.fnUntraced(function* (service: string, name = service, port = ports.get(service) ?? 0) {
+    yield* supervisor.start({
       name,
       command: process.execPath,
-      args: [...profiling(name), path.join(root, "services", service, "src", "main.ts")],
+      args: [...profiling(name), ...(yield* inspecting(name)), path.join(root, "services", service, "src", "main.ts")],
       env: {
         ...common,
         ...Object.fromEntries(topology.map((place) => [keyOf(place.name, "URL"), urlOf(place.name)])),
@@ -119,6 +133,7 @@ export const start = Effect.fn("BenchStack.start")(function* (database: BenchDat
       },
       isReady: answers(`http://${local}:${port}/health/ready`)
     })
+  })
 
   yield* supervisor.start({
     name: "load",
@@ -157,6 +172,13 @@ export const start = Effect.fn("BenchStack.start")(function* (database: BenchDat
     processes: Effect.map(
       supervisor.states,
       (states) => new Map([...states].flatMap(([name, { pid }]) => (Option.isSome(pid) ? [[name, pid.value]] : [])))
+    ),
+    held: Effect.suspend(() =>
+      Effect.forEach(inspectors, ([name, port]) => Effect.map(Heap.heldAt(port), (held) => [name, held] as const))
+    ).pipe(
+      Effect.map((found) => new Map(found)),
+      Effect.provideService(HttpClient.HttpClient, client),
+      Effect.provide(Socket.layerWebSocketConstructorGlobal)
     ),
     casualties: Effect.map(supervisor.states, (states) =>
       [...states].flatMap(([name, { restarts }]) => (restarts > 0 ? [name] : []))

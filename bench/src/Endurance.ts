@@ -33,7 +33,7 @@ const capacityConnections = 64
 const capacityOrders = 40_000
 /** Of capacity. */
 const [soakShare, floodTimes] = [0.6, 3]
-const [sampleSeconds, floodSeconds, probeSeconds] = [10, 60, 3]
+const [sampleSeconds, heldSeconds, floodSeconds, probeSeconds] = [10, 60, 60, 3]
 
 const inWords = (sample: Sample.Sample) => {
   const { arrived, at, open } = sample
@@ -56,7 +56,8 @@ export const run = Effect.fn("Endurance.run")(function* ({ minutes, progress }: 
       settings: { OUTBOX_KEEP: `${Soak.outboxKeepSeconds} seconds` },
       telemetry: false,
       orchestrators: 1,
-      profiles: Option.none()
+      profiles: Option.none(),
+      isInspected: true
     },
     warmUp
   )
@@ -73,7 +74,13 @@ export const run = Effect.fn("Endurance.run")(function* ({ minutes, progress }: 
 
   const soak = { products, perSecond: soakShare * capacity, seconds: minutes * 60 }
   yield* progress(`A soak of ${minutes} minutes at ${written(soak.perSecond)} orders a second:`)
-  const samples = yield* Soak.follow(database, stack, soak, sampleSeconds, tell)
+  const samples = yield* Soak.follow(
+    database,
+    stack,
+    soak,
+    { everySeconds: sampleSeconds, heldEverySeconds: heldSeconds },
+    tell
+  )
   const soaked = Soak.acceptedIn(samples)
   const soakFate = yield* Sample.fateOf(database, soaked).pipe(
     Effect.repeat({ until: ({ open }) => open === 0, schedule: Schedule.spaced("1 second"), times: 60 })

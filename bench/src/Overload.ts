@@ -46,7 +46,7 @@ const untilRecovered = Effect.fnUntraced(function* (
 ) {
   const found: Array<Sample.Sample> = []
   while (true) {
-    found.push(...(yield* Soak.follow(database, stack, load, 1, () => Effect.void)))
+    found.push(...(yield* Soak.follow(database, stack, load, { everySeconds: 1 }, () => Effect.void)))
     const latest = found.slice(-load.seconds)
     const millis = latest.flatMap(({ arrived }) => arrived.millis)
     const isRefusing = latest.some(({ arrived }) => Object.keys(arrived.refused).length > 0)
@@ -67,7 +67,7 @@ export const run = Effect.fn("Overload.run")(function* (
   beforeMillis: number,
   tell: (sample: Sample.Sample) => Effect.Effect<void>
 ) {
-  const samples = yield* Soak.follow(database, stack, flood, 5, tell)
+  const samples = yield* Soak.follow(database, stack, flood, { everySeconds: 5 }, tell)
   const since = yield* Clock.currentTimeMillis
   const [ended, recovered] = yield* Effect.all(
     [

@@ -37,7 +37,7 @@ export const tooShort = "told only: too short for a trend"
 
 /** In an hour it may grow by this share of what it is, or by this much, whichever is more. */
 export const staysFlat = (series: Series, allowed: { readonly share: number; readonly atLeast: number }): Finding => {
-  const length = (series.points.at(-1)?.at ?? 0) - (series.points[0]?.at ?? 0)
+  const length = series.points.at(-1)?.at ?? 0
   const growth = growthInAnHour(series.points)
   const most = Math.max(allowed.atLeast, allowed.share * midst(secondHalf(series.points)))
   const isJudged = length >= judgedSeconds

@@ -26,6 +26,8 @@ export interface Sample {
   readonly at: number
   /** In MiB, by process. */
   readonly memory: ReadonlyMap<string, number>
+  /** Of that, in MiB, what services still hold when their garbage is collected. Nothing where it was not asked for. */
+  readonly held: ReadonlyMap<string, number>
   readonly backends: ReadonlyMap<string, number>
   readonly tables: ReadonlyArray<Table>
   /** Orders that have not come to their end. */
@@ -75,11 +77,17 @@ export const fateOf = ({ administrator }: BenchDatabase, ids: ReadonlyArray<stri
     ([row]) => row ?? { unknown: Number.NaN, open: Number.NaN, completed: Number.NaN, otherwise: Number.NaN }
   )
 
-export const take = Effect.fn("Sample.take")(function* (database: BenchDatabase, stack: BenchStack, at: number) {
+export const take = Effect.fn("Sample.take")(function* (
+  database: BenchDatabase,
+  stack: BenchStack,
+  at: number,
+  isCollected: boolean
+) {
   const arrived = yield* stack.arrived
   const sample: Sample = {
     at,
     memory: yield* Costs.memory(stack),
+    held: isCollected ? yield* stack.held : new Map(),
     backends: yield* backendsOf(database),
     tables: yield* tablesOf(database),
     open: yield* openOrders(database),

@@ -16,12 +16,18 @@ export interface Load {
   readonly seconds: number
 }
 
+export interface Pace {
+  readonly everySeconds: number
+  /** So often services collect their garbage first. They stand still meanwhile. */
+  readonly heldEverySeconds?: number
+}
+
 /** Until the last answer. The first sample is from before the load, and the last one may lie within the interval. */
 export const follow = Effect.fn("Soak.follow")(function* (
   database: BenchDatabase,
   stack: BenchStack,
   load: Load,
-  everySeconds: number,
+  { everySeconds, heldEverySeconds = Infinity }: Pace,
   tell: (sample: Sample.Sample) => Effect.Effect<void>
 ) {
   const startedAt = yield* Clock.currentTimeMillis
@@ -30,7 +36,8 @@ export const follow = Effect.fn("Soak.follow")(function* (
   for (let number = 1; samples.at(-1)?.arrived.isOver !== true; number++) {
     const dueAt = startedAt + number * everySeconds * 1000
     yield* Effect.sleep(Math.max(0, dueAt - (yield* Clock.currentTimeMillis)))
-    const sample = yield* Sample.take(database, stack, ((yield* Clock.currentTimeMillis) - startedAt) / 1000)
+    const at = ((yield* Clock.currentTimeMillis) - startedAt) / 1000
+    const sample = yield* Sample.take(database, stack, at, (number * everySeconds) % heldEverySeconds === 0)
     samples.push(sample)
     yield* tell(sample)
   }
@@ -79,16 +86,28 @@ const outboxCutEverySeconds = 60
 /** PostgreSQL looks once a minute at which tables need its vacuum. */
 const vacuumSeconds = 60
 
-/** A collector that has much room comes seldom; once in that long it does. */
-const collectorSeconds = 60
-
 const isOutbox = (name: string) => name.endsWith(".outbox")
 
-const memoryRules = (samples: ReadonlyArray<Sample.Sample>) =>
-  [...(samples[0]?.memory.keys() ?? [])].map((name) => {
-    const held = series(`memory of ${name}`, "MiB", samples, ({ memory }) => memory.get(name))
-    return Rules.staysFlat({ ...held, points: lows(held.points, collectorSeconds) }, { share: 0.5, atLeast: 64 })
-  })
+/** In MiB: what docker-compose.yml lets a service have. */
+export const containerMemory = 768
+
+/** What the collector takes beside what is held is its own affair, as long as it is room that a service has. */
+const memoryRules = (samples: ReadonlyArray<Sample.Sample>) => {
+  const heldBy = samples.find(({ held }) => held.size > 0)?.held ?? new Map<string, number>()
+  const memory = (name: string) => series(`memory of ${name}`, "MiB", samples, (sample) => sample.memory.get(name))
+  // Its workers come and go.
+  const postgres = memory("postgres")
+  return [
+    ...[...heldBy.keys()].flatMap((name) => [
+      Rules.staysFlat(
+        series(`held by ${name}`, "MiB", samples, ({ held }) => held.get(name)),
+        { share: 0.5, atLeast: 64 }
+      ),
+      Rules.staysBelow(memory(name), containerMemory)
+    ]),
+    Rules.staysFlat({ ...postgres, points: lows(postgres.points, vacuumSeconds) }, { share: 0.5, atLeast: 64 })
+  ]
+}
 
 const backendRules = (samples: ReadonlyArray<Sample.Sample>, poolSize: number) =>
   [...(samples[0]?.backends.keys() ?? [])].map((name) =>

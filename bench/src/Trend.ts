@@ -41,8 +41,8 @@ export const trend = (points: ReadonlyArray<Point>): Trend | undefined => {
 }
 
 /**
- * The lowest of each stretch: what a process still holds when its collector has just been, and a table when vacuum has. What
- * is between is an accident of when somebody looked.
+ * The lowest of each stretch: what is there besides whatever comes and goes within it. What is between is an accident of when
+ * somebody looked.
  */
 export const lows = (points: ReadonlyArray<Point>, stretchSeconds: number): ReadonlyArray<Point> => {
   const found = new Map<number, Point>()

@@ -1,12 +1,17 @@
+import { readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+
 import { assert, describe, it } from "vitest"
 
 import * as Findings from "../src/Findings.ts"
 import * as Overload from "../src/Overload.ts"
 import * as Rules from "../src/Rules.ts"
+import type * as Sample from "../src/Sample.ts"
+import * as Soak from "../src/Soak.ts"
 import { growthInAnHour, lows, trend } from "../src/Trend.ts"
 
 /** One value each ten seconds. */
-const every10 = (count: number, valueAt: (number: number) => number) =>
+const every10 = <A>(count: number, valueAt: (number: number) => A) =>
   Array.from({ length: count }, (_, number) => ({ at: number * 10, value: valueAt(number) }))
 
 /** Up and down, with no chance in it. */
@@ -43,7 +48,7 @@ describe("a trend", () => {
   })
 })
 
-describe("what is left when the collector has been", () => {
+describe("what is left of what comes and goes", () => {
   it("Of each minute its lowest, where it was found.", () => {
     const values = [5, 3, 4, 9, 8, 7, 6, 9, 2]
     const found = lows(
@@ -57,7 +62,7 @@ describe("what is left when the collector has been", () => {
     ])
   })
 
-  it("A collector that comes at any time is no trend; what it leaves more of each time is one.", () => {
+  it("Workers that come at any time are no trend; what they leave more of each time is one.", () => {
     const since = (number: number) => 40 * (((number * 11) % 17) / 17)
     const held = every10(61, (number) => 200 + since(number))
     const leaking = every10(61, (number) => 200 + since(number) + number)
@@ -113,6 +118,63 @@ describe("a rule", () => {
   })
 })
 
+describe("a soak's memory", () => {
+  const load = { products: [], perSecond: 1, seconds: 600 }
+  const brokenBy = (memoryAt: (number: number) => number, heldAt: (number: number) => number | undefined) => {
+    const samples = every10(61, heldAt).map(({ at, value }, number): Sample.Sample => ({
+      at,
+      memory: new Map([
+        ["edge-api", memoryAt(number)],
+        ["postgres", 300]
+      ]),
+      held: value === undefined ? new Map() : new Map([["edge-api", value]]),
+      backends: new Map(),
+      tables: [],
+      open: 1,
+      arrived: { isOver: at === 600, waiting: 0, sent: 10, accepted: [], millis: [100], refused: {} }
+    }))
+    return Soak.judge(samples, load, 10)
+      .filter(({ isKept, name }) => !isKept && /memory|held/.test(name))
+      .map(({ name }) => name)
+  }
+  const eachMinute = (valueAt: (number: number) => number) => (number: number) =>
+    number > 0 && number % 6 === 0 ? valueAt(number) : undefined
+
+  it("Room that the collector takes is its own affair; what is left behind it may not grow.", () => {
+    const leisure = (number: number) => 200 + 5 * number
+    assert.deepStrictEqual(
+      brokenBy(
+        leisure,
+        eachMinute(() => 60)
+      ),
+      []
+    )
+    assert.deepStrictEqual(
+      brokenBy(
+        () => 200,
+        eachMinute((number) => 60 + number)
+      ),
+      ["held by edge-api"]
+    )
+  })
+
+  it("A service has the room of its container, and no more.", () => {
+    const containers = readFileSync(fileURLToPath(new URL("../../docker-compose.yml", import.meta.url)), "utf8")
+    assert.match(
+      containers,
+      new RegExp(String.raw`^x-service: .*\n(?: .*\n)*?  mem_limit: ${Soak.containerMemory}m$`, "m")
+    )
+    const tooMuch = (number: number) => (number === 30 ? 800 : 300)
+    assert.deepStrictEqual(
+      brokenBy(
+        tooMuch,
+        eachMinute(() => 60)
+      ),
+      ["memory of edge-api"]
+    )
+  })
+})
+
 describe("a flood", () => {
   const flood = { products: [], perSecond: 300, seconds: 10 }
   const before = { capacity: 100, requestsAtOnce: 256 }
@@ -125,6 +187,7 @@ describe("a flood", () => {
         samples: [5, 10].map((at) => ({
           at,
           memory: new Map([["edge-api", 1000]]),
+          held: new Map(),
           backends: new Map(),
           tables: [],
           open: 200,
