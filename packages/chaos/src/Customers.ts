@@ -4,11 +4,12 @@
  */
 import { randomUUID } from "node:crypto"
 
-import { FailureReason, isFinal, isTerminal, LedgerPage, LedgerStatus } from "@ecommerce/contracts/Edge/Ledger"
+import { isFinal, isTerminal } from "@ecommerce/contracts/Edge/Ledger"
 import { Cause, Clock, Context, Duration, Effect, FiberSet, Layer, Option, Random, Ref, Schema } from "effect"
-import { HttpClient, HttpClientRequest, type HttpClientResponse } from "effect/http"
+import { HttpClient, HttpClientRequest } from "effect/http"
 
-import { type Answer, hasFailed, type Kind, type Sheet, type Told } from "./Record.ts"
+import { decodeFailure, decodePage, decodeStanding, isLater, meaningOf, noFailure } from "./Answers.ts"
+import { hasFailed, type Kind, type Sheet, type Told } from "./Record.ts"
 
 export interface Options {
   /** Who comes, when, and what they do; not when anybody answers. */
@@ -88,14 +89,14 @@ export class Customers extends Context.Service<
             Effect.option
           )
 
-        const order = (sheet: Sheet) => (url: string) => {
+        const order = (sheet: Sheet, wanted: number) => (url: string) => {
           const product = sheet.kind === "scarce" ? options.scarce : options.plentiful
           return HttpClientRequest.post(`${url}/orders`).pipe(
             HttpClientRequest.setHeader("idempotency-key", sheet.key),
             HttpClientRequest.bodyJsonUnsafe({
               user_id: sheet.userId,
               email: "ada@example.com",
-              items: [{ product_id: product.id, quantity }],
+              items: [{ product_id: product.id, quantity: wanted }],
               payment: { method: "card", token: tokens[sheet.kind] ?? "tok_visa_success" }
             })
           )
@@ -107,7 +108,7 @@ export class Customers extends Context.Service<
             const isImpatient = sheet.kind === "hung up" && turn - first < 3
             const wait = isImpatient ? Duration.millis(yield* Random.nextIntBetween(1, 60)) : patience
             yield* note(({ requests }) => ({ requests: requests + 1 }))
-            const answered = yield* request(turn, order(sheet), wait)
+            const answered = yield* request(turn, order(sheet, quantity), wait)
             if (Option.isSome(answered)) {
               const { body, response } = answered.value
               const said = meaningOf(response, body)
@@ -120,6 +121,20 @@ export class Customers extends Context.Service<
                 yield* note(({ answers }) => ({ answers: [...answers, said] }))
                 return said.status === 202 ? said.orderId : undefined
               }
+            }
+            yield* pause
+          }
+        })
+
+        /** Something else under the same key: nobody may take one order for the other. */
+        const placeAnother = Effect.fnUntraced(function* ({ note, sheet }: Customer) {
+          for (let turn = 0; ; turn++) {
+            const answered = yield* request(turn, order(sheet, quantity + 1))
+            if (Option.isSome(answered) && !isLater(answered.value.response)) {
+              const { body, response } = answered.value
+              if (response.status === 422 && body.includes("idempotency_key_reused")) return
+              const words = `was answered with ${response.status} ${body} for another order under the same key`
+              return yield* note(({ strange }) => ({ strange: [...strange, words] }))
             }
             yield* pause
           }
@@ -176,7 +191,8 @@ export class Customers extends Context.Service<
               // At both edges at once, and again when it is long over.
               yield* Effect.all([place(customer, turn), place(customer, turn + 1)], { concurrency: 2 })
               yield* Effect.sleep(yield* Random.nextIntBetween(200, 4000))
-              return yield* place(customer, turn)
+              yield* place(customer, turn)
+              return yield* placeAnother(customer)
             }
             const orderId = yield* place(customer, turn)
             if (orderId === undefined) return
@@ -256,28 +272,6 @@ const draw = Effect.gen(function* () {
   }
   return "paid" as const
 })
-
-/** It was too much, or is not clear, and to be asked again. */
-const isLater = ({ status }: HttpClientResponse.HttpClientResponse) =>
-  status === 409 || status === 429 || status === 503
-
-const meaningOf = (response: HttpClientResponse.HttpClientResponse, body: string): Answer | "later" | "strange" => {
-  const { headers, status } = response
-  if (isLater(response)) return "later"
-  if (status !== 202 && status !== 402) return "strange"
-  const orderId = Option.getOrUndefined(decodeNamed(body))?.order_ledger_id
-  return orderId === undefined
-    ? "strange"
-    : { status, body, orderId, isReplay: headers["idempotent-replayed"] === "true" }
-}
-
-const decodeNamed = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ order_ledger_id: Schema.String })))
-const decodeStanding = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Struct({ status: LedgerStatus })))
-const decodeFailure = Schema.decodeUnknownEffect(
-  Schema.fromJsonString(Schema.Struct({ reason: Schema.NullOr(FailureReason) }))
-)
-const noFailure = { reason: null }
-const decodePage = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.toCodecJson(LedgerPage)))
 
 /** Some of everything are there, and too few of one. */
 export const stock = Effect.fn("Customers.stock")(function* (inventoryUrl: string) {

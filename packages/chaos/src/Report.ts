@@ -25,14 +25,24 @@ export interface Outcome {
   readonly verdict: Verdict
 }
 
+/** In a run of twenty minutes it is six of ten: the others are cancelled, not to be had, or undone for want of patience. */
+const leastCompleted = 0.1
+
 /** What is wrong with the run: nothing, or a sentence each. */
 export const complaints = ({ secondsAllowed, secondsToQuiet, seen, verdict }: Outcome): ReadonlyArray<string> => [
   ...(violationsOf(verdict) > 0 ? [`${violationsOf(verdict)} violations`] : []),
-  // Else nothing was at stake.
-  ...((verdict.tally.ends["COMPLETED"] ?? 0) === 0 ? ["no order was completed"] : []),
+  ...complaintsOfStakes(verdict.tally),
   ...complaintsOfRest(verdict.moving, secondsToQuiet, secondsAllowed),
   ...missingIn(seen).map((sight) => `never seen: ${sights[sight]}`)
 ]
+
+/** Where nearly nothing is sold, nothing is at stake. */
+const complaintsOfStakes = ({ accepted, ends }: Verdict["tally"]) => {
+  const completed = ends["COMPLETED"] ?? 0
+  return completed > 0 && completed >= leastCompleted * accepted
+    ? []
+    : [`only ${completed} of ${accepted} accepted orders were completed`]
+}
 
 /** The last look is taken however late it is, and may find rest: the bound is a promise of its own. */
 const complaintsOfRest = (moving: ReadonlyArray<string>, took: number, allowed: number) => {

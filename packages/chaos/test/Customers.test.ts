@@ -102,6 +102,35 @@ describe("customers", () => {
     })
   )
 
+  /** What somebody who sends twice has noted, where the fourth time, with another order, is answered so. */
+  const notedOfAnother = (answer: Reply) =>
+    Effect.gen(function* () {
+      const { send, sheets } = yield* Customers
+      yield* send("sent twice", 1)
+      yield* TestClock.adjust("10 seconds")
+      return (yield* sheets).flatMap(({ strange }) => strange)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Layer.unwrap(
+          Effect.sync(() => {
+            let asked = 0
+            return customersOf(7, (method) => ((asked += 1) > 3 ? answer : yes(method)))
+          })
+        )
+      )
+    )
+
+  it.effect("note another order under the same key that is not refused as such", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* notedOfAnother({ status: 422, body: '{"error":"idempotency_key_reused"}' }), [])
+      assert.deepStrictEqual(yield* notedOfAnother({ status: 202, body: fine }), [
+        `was answered with 202 ${fine} for another order under the same key`
+      ])
+      assert.lengthOf(yield* notedOfAnother({ status: 422, body: '{"error":"product_not_sold"}' }), 1)
+    })
+  )
+
   it.effect("note nothing where everything is answered as it should be, or is said to be for later", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* notedOf({ status: 503, body: "" }, "POST", "/orders"), [])

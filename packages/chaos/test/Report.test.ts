@@ -58,12 +58,15 @@ describe("a report", () => {
     assert.include(render(bad), "order 1 is gone")
   })
 
-  it("complains where no order was completed: what nobody could break proves nothing", () => {
+  it("complains where fewer than one of ten accepted orders was completed: what nobody could break proves nothing", () => {
     const { verdict } = good
-    const ends = { FAILED: 11 }
-    assert.deepStrictEqual(complaints({ ...good, verdict: { ...verdict, tally: { ...verdict.tally, ends } } }), [
-      "no order was completed"
+    const complaintsOf = (tally: Partial<Outcome["verdict"]["tally"]>) =>
+      complaints({ ...good, verdict: { ...verdict, tally: { ...verdict.tally, ...tally } } })
+    assert.deepStrictEqual(complaintsOf({ accepted: 100, ends: { COMPLETED: 10, FAILED: 90 } }), [])
+    assert.deepStrictEqual(complaintsOf({ accepted: 100, ends: { COMPLETED: 9, FAILED: 91 } }), [
+      "only 9 of 100 accepted orders were completed"
     ])
+    assert.deepStrictEqual(complaintsOf({ accepted: 0, ends: {} }), ["only 0 of 0 accepted orders were completed"])
   })
 
   it("complains of rest that came too late, even where everything is as it should be", () => {

@@ -6,7 +6,7 @@ import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import * as TestService from "@ecommerce/testing/TestService"
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, Latch, Layer, Ref, References, Result, Schedule } from "effect"
+import { Cause, type Duration, Effect, Exit, Fiber, Latch, Layer, Ref, References, Result, Schedule } from "effect"
 import { HttpClient } from "effect/http"
 import { SqlError } from "effect/sql"
 
@@ -49,11 +49,11 @@ const cutInTheMiddle = Effect.gen(function* () {
 
 const get = (path: string) => Effect.flatMap(HttpClient.HttpClient, (client) => client.get(path))
 
-const eventuallyOk = (path: string) =>
+const eventuallyOk = (path: string, within: Duration.Input = "100 seconds") =>
   get(path).pipe(
     Effect.map((answer) => answer.status),
     Effect.repeat({ until: (status) => status === 200, schedule: Schedule.spaced("50 millis") }),
-    Effect.timeout("100 seconds")
+    Effect.timeout(within)
   )
 
 layer(serviceClient.pipe(Layer.provideMerge(TestDatabase.layer)), { excludeTestServices: true })(
@@ -161,7 +161,7 @@ layer(TestService.layer(definition, { LOG_LEVEL: "None" }).pipe(Layer.provideMer
       assert.strictEqual(answer.headers["retry-after"], "1")
       assert.containSubset(yield* answer.json, { error: "unavailable" })
       // Every connection of the pool was cut, and of each that has to be noticed.
-      yield* eventuallyOk("/transaction?millis=1")
+      yield* eventuallyOk("/transaction?millis=1", "20 seconds")
     }).pipe(Effect.provide(quiet))
   )
 })

@@ -92,8 +92,16 @@ layer(world, { excludeTestServices: true })(
           yield* Effect.forkScoped(watchful)
           const { daily, points } = yield* pointsOf(Effect.andThen(some, allEnded))
           for (const service of names) {
-            const own = [...points].filter(([name, point]) => point.service === service && daily.has(name))
+            const own = [...points].flatMap(([name, point]) =>
+              point.service === service && daily.has(name) ? [point] : []
+            )
             assert.isAtLeast(own.length, 6, service)
+            for (const act of ["commits", "answers"]) {
+              for (const when of ["before", "after"] as const) {
+                const isThere = own.some((point) => point.what.startsWith(`${act} `) && point.when === when)
+                assert.isTrue(isThere, `${service} dies ${when} it ${act} anything`)
+              }
+            }
           }
           const customers = yield* FiberSet.make<void>()
           const trading = Effect.gen(function* () {
