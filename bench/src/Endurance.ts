@@ -33,7 +33,7 @@ const capacityConnections = 64
 const capacityOrders = 40_000
 /** Of capacity. */
 const [soakShare, floodTimes] = [0.6, 3]
-const [sampleSeconds, heldSeconds, floodSeconds, probeSeconds] = [10, 60, 60, 3]
+const [sampleSeconds, heldSeconds, floodSeconds, probeSeconds] = [10, 30, 60, 3]
 
 const inWords = (sample: Sample.Sample) => {
   const { arrived, at, open } = sample

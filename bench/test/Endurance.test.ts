@@ -1,13 +1,8 @@
-import { readFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
-
 import { assert, describe, it } from "vitest"
 
 import * as Findings from "../src/Findings.ts"
 import * as Overload from "../src/Overload.ts"
 import * as Rules from "../src/Rules.ts"
-import type * as Sample from "../src/Sample.ts"
-import * as Soak from "../src/Soak.ts"
 import { growthInAnHour, lows, trend } from "../src/Trend.ts"
 
 /** One value each ten seconds. */
@@ -115,63 +110,6 @@ describe("a rule", () => {
   it("What is only told breaks no rule, and says so.", () => {
     const { isKept, wanted } = Rules.told("x", "ms", 1e9)
     assert.deepStrictEqual({ isKept, wanted }, { isKept: true, wanted: "told only" })
-  })
-})
-
-describe("a soak's memory", () => {
-  const load = { products: [], perSecond: 1, seconds: 600 }
-  const brokenBy = (memoryAt: (number: number) => number, heldAt: (number: number) => number | undefined) => {
-    const samples = every10(61, heldAt).map(({ at, value }, number): Sample.Sample => ({
-      at,
-      memory: new Map([
-        ["edge-api", memoryAt(number)],
-        ["postgres", 300]
-      ]),
-      held: value === undefined ? new Map() : new Map([["edge-api", value]]),
-      backends: new Map(),
-      tables: [],
-      open: 1,
-      arrived: { isOver: at === 600, waiting: 0, sent: 10, accepted: [], millis: [100], refused: {} }
-    }))
-    return Soak.judge(samples, load, 10)
-      .filter(({ isKept, name }) => !isKept && /memory|held/.test(name))
-      .map(({ name }) => name)
-  }
-  const eachMinute = (valueAt: (number: number) => number) => (number: number) =>
-    number > 0 && number % 6 === 0 ? valueAt(number) : undefined
-
-  it("Room that the collector takes is its own affair; what is left behind it may not grow.", () => {
-    const leisure = (number: number) => 200 + 5 * number
-    assert.deepStrictEqual(
-      brokenBy(
-        leisure,
-        eachMinute(() => 60)
-      ),
-      []
-    )
-    assert.deepStrictEqual(
-      brokenBy(
-        () => 200,
-        eachMinute((number) => 60 + number)
-      ),
-      ["held by edge-api"]
-    )
-  })
-
-  it("A service has the room of its container, and no more.", () => {
-    const containers = readFileSync(fileURLToPath(new URL("../../docker-compose.yml", import.meta.url)), "utf8")
-    assert.match(
-      containers,
-      new RegExp(String.raw`^x-service: .*\n(?: .*\n)*?  mem_limit: ${Soak.containerMemory}m$`, "m")
-    )
-    const tooMuch = (number: number) => (number === 30 ? 800 : 300)
-    assert.deepStrictEqual(
-      brokenBy(
-        tooMuch,
-        eachMinute(() => 60)
-      ),
-      ["memory of edge-api"]
-    )
   })
 })
 
