@@ -113,7 +113,7 @@ export const start = Effect.fn("BenchStack.start")(function* (database: BenchDat
     if (options.isInspected !== true) return []
     const port = yield* claim
     inspectors.set(name, port)
-    return [Heap.inspectedAt(port)]
+    return Heap.inspectedAt(port)
   })
 
   const startService = Effect.fnUntraced(function* (service: string, name = service, port = ports.get(service) ?? 0) {

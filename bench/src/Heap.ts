@@ -10,20 +10,30 @@ import { Socket } from "effect/socket"
 
 const Targets = Schema.NonEmptyArray(Schema.Struct({ webSocketDebuggerUrl: Schema.String }))
 
-const request = Schema.encodeSync(Schema.fromJsonString(Schema.Struct({ id: Schema.Int, method: Schema.String })))
+const request = Schema.encodeSync(
+  Schema.fromJsonString(
+    Schema.Struct({
+      id: Schema.Int,
+      method: Schema.String,
+      params: Schema.optionalKey(Schema.Struct({ expression: Schema.String }))
+    })
+  )
+)
 /** The heap, and the buffers beside it. */
 const Usage = Schema.Struct({ usedSize: Schema.Number, backingStorageSize: Schema.Number })
 const usageOf = Schema.decodeOption(Schema.fromJsonString(Schema.Struct({ result: Usage })))
 
-/** One collection frees what the next one finds unused. */
+/**
+ * One collection, as it comes by itself too. The profiler's own (`HeapProfiler.collectGarbage`) collects up to seven times and throws
+ * away compiled code as well: under load a service stood still for so long that its neighbours took it for away.
+ */
 const questions = [
-  request({ id: 1, method: "HeapProfiler.collectGarbage" }),
-  request({ id: 2, method: "HeapProfiler.collectGarbage" }),
-  request({ id: 3, method: "Runtime.getHeapUsage" })
+  request({ id: 1, method: "Runtime.evaluate", params: { expression: "gc()" } }),
+  request({ id: 2, method: "Runtime.getHeapUsage" })
 ] as const
 
 /** What a process is started with to answer here. */
-export const inspectedAt = (port: number): string => `--inspect=127.0.0.1:${port}`
+export const inspectedAt = (port: number): ReadonlyArray<string> => ["--expose-gc", `--inspect=127.0.0.1:${port}`]
 
 /** In MiB. */
 export const heldAt = Effect.fn("Heap.heldAt")(

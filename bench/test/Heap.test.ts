@@ -17,7 +17,7 @@ describe("what a process holds", () => {
   it.live("It is told without garbage, and with the buffers beside the heap.", () =>
     Effect.gen(function* () {
       const port = yield* claimPort(0, "127.0.0.1")
-      yield* ChildProcess.make(process.execPath, [Heap.inspectedAt(port), "--eval", program])
+      yield* ChildProcess.make(process.execPath, [...Heap.inspectedAt(port), "--eval", program])
       const held = Heap.heldAt(port)
       const often = Schedule.spaced("100 millis")
       yield* held.pipe(

@@ -7,20 +7,21 @@ import type { HttpClientResponse } from "effect/http"
 
 import type { Answer } from "./Record.ts"
 
-/** It was too much, or is not clear, and to be asked again. */
-export const isLater = ({ status }: HttpClientResponse.HttpClientResponse) =>
-  status === 409 || status === 429 || status === 503
+export interface Answered {
+  readonly response: HttpClientResponse.HttpClientResponse
+  readonly body: string
+}
 
-export const meaningOf = (
-  response: HttpClientResponse.HttpClientResponse,
-  body: string
-): Answer | "later" | "strange" => {
-  const { headers, status } = response
-  if (isLater(response)) return "later"
-  if (status !== 202 && status !== 402) return "strange"
+/** It was too much, or is not clear, and to be asked again. Of an accepted order nobody says that it is not authorized yet. */
+export const isLater = ({ body, response: { status } }: Answered) =>
+  status === 429 || status === 503 || (status === 409 && !body.includes("order_not_authorized_yet"))
+
+/** To who has placed an order: nothing where this should not have been answered. */
+export const answerOf = ({ body, response: { headers, status } }: Answered): Answer | undefined => {
+  if (status !== 202 && status !== 402) return undefined
   const orderId = Option.getOrUndefined(decodeNamed(body))?.order_ledger_id
   return orderId === undefined
-    ? "strange"
+    ? undefined
     : { status, body, orderId, isReplay: headers["idempotent-replayed"] === "true" }
 }
 

@@ -8,7 +8,7 @@ import { isFinal, isTerminal } from "@ecommerce/contracts/Edge/Ledger"
 import { Cause, Clock, Context, Duration, Effect, FiberSet, Layer, Option, Random, Ref, Schema } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 
-import { decodeFailure, decodePage, decodeStanding, isLater, meaningOf, noFailure } from "./Answers.ts"
+import { type Answered, answerOf, decodeFailure, decodePage, decodeStanding, isLater, noFailure } from "./Answers.ts"
 import { hasFailed, type Kind, type Sheet, type Told } from "./Record.ts"
 
 export interface Options {
@@ -81,13 +81,28 @@ export class Customers extends Context.Service<
           (by) =>
             Ref.update(kept, (known) => ({ ...known, ...by(known) }))
 
-        /** At one edge after the other; none where nothing came back in time. */
+        /** None where nothing came back in time. */
         const request = (turn: number, make: (url: string) => HttpClientRequest.HttpClientRequest, wait = patience) =>
           http.execute(make(options.edgeUrls[turn % options.edgeUrls.length] ?? "")).pipe(
-            Effect.flatMap((response) => Effect.map(response.text, (body) => ({ response, body }))),
+            Effect.flatMap((response) => Effect.map(response.text, (body): Answered => ({ response, body }))),
             Effect.timeout(wait),
             Effect.option
           )
+
+        /** Again and again, at one edge after the other, until there is an answer that is not for later. */
+        const insist = Effect.fnUntraced(function* (first: number, ask: (turn: number) => ReturnType<typeof request>) {
+          for (let turn = first; ; turn++) {
+            const answered = yield* ask(turn)
+            if (Option.isSome(answered) && !isLater(answered.value)) return answered.value
+            yield* pause
+          }
+        })
+
+        /** The same once: what is asked until it is right may be wrong for long. */
+        const wonder = ({ note }: Pick<Customer, "note">, { body, response }: Answered, when: string) =>
+          note(({ strange }) => ({
+            strange: [...new Set([...strange, `was answered with ${response.status} ${body}${when}`])]
+          }))
 
         const order = (sheet: Sheet, wanted: number) => (url: string) => {
           const product = sheet.kind === "scarce" ? options.scarce : options.plentiful
@@ -102,75 +117,45 @@ export class Customers extends Context.Service<
           )
         }
 
-        /** Again and again under the same key, until there is an answer that is one. */
-        const place = Effect.fnUntraced(function* ({ note, sheet }: Customer, first: number) {
-          for (let turn = first; ; turn++) {
-            const isImpatient = sheet.kind === "hung up" && turn - first < 3
-            const wait = isImpatient ? Duration.millis(yield* Random.nextIntBetween(1, 60)) : patience
-            yield* note(({ requests }) => ({ requests: requests + 1 }))
-            const answered = yield* request(turn, order(sheet, quantity), wait)
-            if (Option.isSome(answered)) {
-              const { body, response } = answered.value
-              const said = meaningOf(response, body)
-              if (said === "strange") {
-                return yield* note(({ strange }) => ({
-                  strange: [...strange, `was answered with ${response.status} ${body}`]
-                }))
-              }
-              if (said !== "later") {
-                yield* note(({ answers }) => ({ answers: [...answers, said] }))
-                return said.status === 202 ? said.orderId : undefined
-              }
-            }
-            yield* pause
-          }
+        /** Under the same key. */
+        const place = Effect.fnUntraced(function* (customer: Customer, first: number) {
+          const { note, sheet } = customer
+          const answered = yield* insist(first, (turn) =>
+            Effect.gen(function* () {
+              const isImpatient = sheet.kind === "hung up" && turn - first < 3
+              const wait = isImpatient ? Duration.millis(yield* Random.nextIntBetween(1, 60)) : patience
+              yield* note(({ requests }) => ({ requests: requests + 1 }))
+              return yield* request(turn, order(sheet, quantity), wait)
+            })
+          )
+          const answer = answerOf(answered)
+          if (answer === undefined) return yield* wonder(customer, answered, "")
+          yield* note(({ answers }) => ({ answers: [...answers, answer] }))
+          return answer.status === 202 ? answer.orderId : undefined
         })
 
         /** Something else under the same key: nobody may take one order for the other. */
-        const placeAnother = Effect.fnUntraced(function* ({ note, sheet }: Customer) {
-          for (let turn = 0; ; turn++) {
-            const answered = yield* request(turn, order(sheet, quantity + 1))
-            if (Option.isSome(answered) && !isLater(answered.value.response)) {
-              const { body, response } = answered.value
-              if (response.status === 422 && body.includes("idempotency_key_reused")) return
-              const words = `was answered with ${response.status} ${body} for another order under the same key`
-              return yield* note(({ strange }) => ({ strange: [...strange, words] }))
-            }
-            yield* pause
-          }
+        const placeAnother = Effect.fnUntraced(function* (customer: Customer) {
+          const answered = yield* insist(0, (turn) => request(turn, order(customer.sheet, quantity + 1)))
+          const isRefused = answered.response.status === 422 && answered.body.includes("idempotency_key_reused")
+          if (!isRefused) yield* wonder(customer, answered, " for another order under the same key")
         })
 
-        const cancel = Effect.fnUntraced(function* ({ note }: Customer, orderId: string) {
-          for (let turn = 0; ; turn++) {
-            const answered = yield* request(turn, (url) => HttpClientRequest.post(`${url}/orders/${orderId}/cancel`))
-            if (Option.isSome(answered)) {
-              const { body, response } = answered.value
-              if (response.status === 202) {
-                const { status } = yield* decodeStanding(body)
-                return yield* note(() => ({ isCancelled: !isFinal(status) }))
-              }
-              if (meaningOf(response, body) === "strange" || body.includes("order_not_authorized_yet")) {
-                return yield* note(({ strange }) => ({
-                  strange: [...strange, `was answered with ${response.status} ${body} when it was cancelled`]
-                }))
-              }
-            }
-            yield* pause
-          }
+        const cancel = Effect.fnUntraced(function* (customer: Customer, orderId: string) {
+          const answered = yield* insist(0, (turn) =>
+            request(turn, (url) => HttpClientRequest.post(`${url}/orders/${orderId}/cancel`))
+          )
+          if (answered.response.status !== 202) return yield* wonder(customer, answered, " when it was cancelled")
+          const { status } = yield* decodeStanding(answered.body)
+          yield* customer.note(() => ({ isCancelled: !isFinal(status) }))
         })
 
-        /** Asked until somebody answers. What should not have been answered is noted, and asked again. */
-        const read = Effect.fnUntraced(function* ({ note }: Pick<Customer, "note">, path: string, first = 0) {
+        /** What should not have been answered is noted, and asked again. */
+        const read = Effect.fnUntraced(function* (customer: Pick<Customer, "note">, path: string, first = 0) {
           for (let turn = first; ; turn++) {
-            const answered = yield* request(turn, (url) => HttpClientRequest.get(`${url}${path}`))
-            if (Option.isSome(answered)) {
-              const { body, response } = answered.value
-              if (response.status === 200) return body
-              if (!isLater(response)) {
-                const words = `was answered with ${response.status} ${body} when it was looked at`
-                yield* note(({ strange }) => ({ strange: [...new Set([...strange, words])] }))
-              }
-            }
+            const answered = yield* insist(turn, (at) => request(at, (url) => HttpClientRequest.get(`${url}${path}`)))
+            if (answered.response.status === 200) return answered.body
+            yield* wonder(customer, answered, " when it was looked at")
             yield* pause
           }
         })

@@ -91,6 +91,14 @@ describe("customers", () => {
     ["a 404 for an order that is there", { status: 404, body: "" }, "GET", "/orders/o-1", "answered with 404"],
     ["an order that cannot be read", { status: 200, body: "oops" }, "GET", "/orders/o-1", "gave up: "],
     ["a 500 for a cancel", { status: 500, body: "" }, "POST", "/orders/o-1/cancel", "answered with 500"],
+    ["a 402 for a cancel", { status: 402, body: fine }, "POST", "/orders/o-1/cancel", "answered with 402"],
+    [
+      "an accepted order that is not authorized yet",
+      { status: 409, body: '{"error":"order_not_authorized_yet"}' },
+      "POST",
+      "/orders/o-1/cancel",
+      "answered with 409"
+    ],
     ["a cancel that cannot be read", { status: 202, body: "oops" }, "POST", "/orders/o-1/cancel", "gave up: "],
     ["a 404 for all orders", { status: 404, body: "" }, "GET", "/orders", "answered with 404"]
   ] as const

@@ -62,6 +62,13 @@ const healthRoutes = HttpRouter.use(
   })
 )
 
+/**
+ * How many connections may wait until the process comes to them; the kernel gives as many as it has. What is beyond Node's own 511
+ * it drops, and whoever is dropped tries again by the clock of TCP: in a flood at the door of a slow machine some waited for half a
+ * minute to be told within a millisecond that it is too much.
+ */
+const backlog = 4096
+
 /** Serves the routes on the service's port, until the scope closes; then lets what has begun finish, within a bound. */
 export const serve = <E, R>(place: Place, routes: Layer.Layer<never, E, R>) =>
   Layer.unwrap(
@@ -76,7 +83,7 @@ export const serve = <E, R>(place: Place, routes: Layer.Layer<never, E, R>) =>
         const node = createNodeServer(arrival)
         // A reader that takes nothing of a long answer is cut off too: Node sees whether bytes still leave.
         node.timeout = Duration.toMillis(silence)
-        const server = yield* NodeHttpServer.make(() => node, { host, port, gracefulShutdownTimeout })
+        const server = yield* NodeHttpServer.make(() => node, { host, port, backlog, gracefulShutdownTimeout })
         // Runs when the time to finish is over: what is still open then would keep the process for ever.
         yield* Effect.addFinalizer(() => Effect.sync(() => node.closeAllConnections()))
         return server

@@ -157,6 +157,9 @@ const ask = (path: string, ...forwarded: ReadonlyArray<string>) => {
 const statusOf = (path: string, ...forwarded: ReadonlyArray<string>) =>
   Effect.map(ask(path, ...forwarded), ({ status }) => status)
 
+/** However much came back meanwhile. */
+const spendAll = Effect.repeat(statusOf("/one"), { until: (status) => status === 429 })
+
 const service = (settings: Readonly<Record<string, string>>) =>
   TestService.layer(definition, { LOG_LEVEL: "None", ...settings }).pipe(Layer.provideMerge(TestDatabase.layer))
 
@@ -197,6 +200,7 @@ layer(service({ RATE_LIMIT: "5" }), realTime)("a service that is asked too much"
 
   it.effect("refuses at all counted addresses, and at none of the others", () =>
     Effect.gen(function* () {
+      yield* spendAll
       const statuses = yield* Effect.forEach(["/one", "/two", "/things/1", "/open", "/health/live"], (path) =>
         statusOf(path)
       )
@@ -207,6 +211,7 @@ layer(service({ RATE_LIMIT: "5" }), realTime)("a service that is asked too much"
 
   it.effect("believes nobody who says that he asks for another one", () =>
     Effect.gen(function* () {
+      yield* spendAll
       assert.strictEqual(yield* statusOf("/one", "198.51.100.7"), 429)
       assert.strictEqual(yield* statusOf("/one", "127.0.0.2"), 429)
     })

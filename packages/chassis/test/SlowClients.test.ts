@@ -147,8 +147,9 @@ layer(TestService.layer(definition, settings).pipe(Layer.provideMerge(TestDataba
       const slowly = (habit: Habit) => told(habit, () => (open += 1))
       const waiting = yield* Effect.forkChild(Effect.forEach(all, slowly, { concurrency: "unbounded" }))
       yield* until(Effect.sync(() => open === all.length))
-      for (let asked = 0; asked < 10; asked++) assert.strictEqual(yield* status, 200)
-      assert.isUndefined(waiting.pollUnsafe())
+      let answered = 0
+      for (; answered < 10 && waiting.pollUnsafe() === undefined; answered++) assert.strictEqual(yield* status, 200)
+      assert.isAbove(answered, 0)
       const answers = yield* Fiber.join(waiting)
       assert.lengthOf(answers, all.length)
       for (const answer of answers) assert.match(answer, tooSlow)

@@ -1,8 +1,12 @@
+import { integers, rowsOf } from "@ecommerce/sets/Sets"
+import { until } from "@ecommerce/testing/ServiceProcess"
 import { TestDatabase } from "@ecommerce/testing/TestDatabase"
 import { assert, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 
 import { cancel, everythingFits, newProduct, place, shop, statesOf, stockOf, untilState } from "./fixtures/Shop.ts"
+
+const sessionRows = rowsOf(Schema.Struct({ pid: Schema.Int }))
 
 const many = { concurrency: "unbounded" } as const
 const times = (count: number) => Array.from({ length: count }, (_, number) => number)
@@ -62,8 +66,13 @@ layer(shop(), { excludeTestServices: true })("many orders for one product", (it)
       // What is rolled back for a deadlock is done again, so that nobody hears of it but PostgreSQL, whose counts come late.
       // A session tells its own when it ends.
       const { administrator, cutConnections } = yield* TestDatabase
-      yield* cutConnections
-      yield* Effect.sleep("2 seconds")
+      const sessions = yield* sessionRows(administrator`
+        SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND usename <> 'postgres'`)
+      assert.isAbove(yield* cutConnections, 0)
+      const pids = integers(sessions.map(({ pid }) => pid))
+      yield* until(
+        Effect.map(administrator`SELECT 1 FROM pg_stat_activity WHERE pid = ANY(${pids})`, (left) => left.length === 0)
+      )
       assert.deepStrictEqual(
         yield* administrator`SELECT deadlocks::int AS deadlocks FROM pg_stat_database WHERE datname = current_database()`,
         [{ deadlocks: 0 }]

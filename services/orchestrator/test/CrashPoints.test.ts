@@ -71,6 +71,10 @@ const trade = Effect.gen(function* () {
   }
 })
 
+/** What each does on each day, and what those do besides who ask others: commands, and feeds, which say what was used. */
+const everybody = [/^commits /u, /^answers /u]
+const askers = [/^asks .+ POST /u, /^asks .+ GET \/feed/u]
+
 /** What is seen on any of three calm days, by name, and the names of what is seen on each of them. */
 const pointsOf = Effect.fn("pointsOf")(function* <E, R>(day: Effect.Effect<void, E, R>) {
   const { takeSeen } = yield* MortalStack
@@ -96,10 +100,12 @@ layer(world, { excludeTestServices: true })(
               point.service === service && daily.has(name) ? [point] : []
             )
             assert.isAtLeast(own.length, 6, service)
-            for (const act of ["commits", "answers"]) {
+            for (const act of service === "edge-api" || service === "orchestrator"
+              ? [...everybody, ...askers]
+              : everybody) {
               for (const when of ["before", "after"] as const) {
-                const isThere = own.some((point) => point.what.startsWith(`${act} `) && point.when === when)
-                assert.isTrue(isThere, `${service} dies ${when} it ${act} anything`)
+                const isThere = own.some((point) => act.test(point.what) && point.when === when)
+                assert.isTrue(isThere, `${service} dies ${when} it ${act.source}`)
               }
             }
           }

@@ -23,7 +23,9 @@ const trouble = {
   MOCK_FAILURE_RATE: "0.05",
   MOCK_LOST_REPLY_RATE: "0.05",
   PROCESSOR_TIMEOUT: "1 second",
-  PROCESSOR_BREAKER_FAILURES: "1000"
+  PROCESSOR_BREAKER_FAILURES: "1000",
+  // How an order ends is up to its customer: by chance somebody would be away for all attempts of one.
+  MAX_RETRY_ATTEMPTS: "1000000"
 }
 
 layer(shop(trouble), { excludeTestServices: true })("two orchestrators and three hundred orders", (it) => {
