@@ -25,7 +25,7 @@ export interface Outcome {
   readonly verdict: Verdict
 }
 
-/** In a run of twenty minutes it is six of ten: the others are cancelled, not to be had, or undone for want of patience. */
+/** It is six of ten, in two minutes of trouble as in twenty: the others are cancelled, not to be had, or undone for want of patience. */
 const leastCompleted = 0.1
 
 /** What is wrong with the run: nothing, or a sentence each. */
