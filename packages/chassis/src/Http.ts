@@ -64,8 +64,7 @@ const healthRoutes = HttpRouter.use(
 
 /**
  * How many connections may wait until the process comes to them; the kernel gives as many as it has. What is beyond Node's own 511
- * it drops, and whoever is dropped tries again by the clock of TCP: in a flood at the door of a slow machine some waited for half a
- * minute to be told within a millisecond that it is too much.
+ * it drops: in a flood at the door of a slow machine hundreds were reset, which could have been told in a moment that it is too much.
  */
 const backlog = 4096
 
