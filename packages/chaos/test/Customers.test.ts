@@ -42,6 +42,10 @@ const arrivals = (seed: number, sent = 0) =>
     return (yield* sheets).slice(sent).map(({ kind }) => kind)
   }).pipe(Effect.scoped, Effect.provide(customersOf(seed, yes)))
 
+/** By a shop that remembers, and begins anew each time. */
+const answeredBy = (begin: () => Parameters<typeof shop>[0]) =>
+  Effect.provide(Layer.unwrap(Effect.sync(() => customersOf(7, begin()))))
+
 /** What one customer who cancels late has noted, told this once where such a request is met, and nothing else but yes. */
 const notedOf = (odd: Reply, method: string, path: string) =>
   Effect.gen(function* () {
@@ -56,22 +60,18 @@ const notedOf = (odd: Reply, method: string, path: string) =>
     return (yield* sheets).flatMap(({ strange }) => strange)
   }).pipe(
     Effect.scoped,
-    Effect.provide(
-      Layer.unwrap(
-        Effect.sync(() => {
-          let isTold = false
-          return customersOf(7, (asked, at) => {
-            if (!isTold && asked === method && at === path) {
-              isTold = true
-              return odd
-            }
-            return at === "/orders" && asked === "GET"
-              ? { status: 200, body: '{"orders":[],"next_cursor":null}' }
-              : yes(asked)
-          })
-        })
-      )
-    )
+    answeredBy(() => {
+      let isTold = false
+      return (asked, at) => {
+        if (!isTold && asked === method && at === path) {
+          isTold = true
+          return odd
+        }
+        return at === "/orders" && asked === "GET"
+          ? { status: 200, body: '{"orders":[],"next_cursor":null}' }
+          : yes(asked)
+      }
+    })
   )
 
 describe("customers", () => {
@@ -119,14 +119,10 @@ describe("customers", () => {
       return (yield* sheets).flatMap(({ strange }) => strange)
     }).pipe(
       Effect.scoped,
-      Effect.provide(
-        Layer.unwrap(
-          Effect.sync(() => {
-            let asked = 0
-            return customersOf(7, (method) => ((asked += 1) > 3 ? answer : yes(method)))
-          })
-        )
-      )
+      answeredBy(() => {
+        let asked = 0
+        return (method) => ((asked += 1) > 3 ? answer : yes(method))
+      })
     )
 
   it.effect("note another order under the same key that is not refused as such", () =>

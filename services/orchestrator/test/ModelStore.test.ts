@@ -102,6 +102,12 @@ const compared = Effect.fnUntraced(function* (story: number, turns: number) {
   const told = new Set<string>()
   let again: { readonly worker: string; readonly pair: InHand; readonly decision: Decide.Decision } | undefined
 
+  /** Any of them, by the ids that each side knows them by. */
+  const someOf = (hand: ReadonlyArray<InHand>) => {
+    const some = hand.filter(() => isSo("one of them"))
+    return { real: some.map(({ real }) => real.id), model: some.map(({ model }) => model.id) }
+  }
+
   const write = Effect.fnUntraced(function* (worker: string, { model, real }: InHand, decision: Decide.Decision) {
     again = { worker, pair: { model, real }, decision }
     const ifCancelled = catalogue.followUp(real, decision)
@@ -174,30 +180,14 @@ const compared = Effect.fnUntraced(function* (story: number, turns: number) {
         return store.letGo(worker, pair.real, wait, wasSent)
       },
       "gives back": (worker, hand) => {
-        const known = hand.filter(() => isSo("known"))
-        inModel(
-          modelled.giveBackAllBut(
-            worker,
-            known.map(({ model }) => model.id)
-          )
-        )
-        return store.giveBackAllBut(
-          worker,
-          known.map(({ real }) => real.id)
-        )
+        const known = someOf(hand)
+        inModel(modelled.giveBackAllBut(worker, known.model))
+        return store.giveBackAllBut(worker, known.real)
       },
       leaves: (worker, hand) => {
-        const unsent = hand.filter(() => isSo("unsent"))
-        inModel(
-          modelled.leave(
-            worker,
-            unsent.map(({ model }) => model.id)
-          )
-        )
-        return store.leave(
-          worker,
-          unsent.map(({ real }) => real.id)
-        )
+        const unsent = someOf(hand)
+        inModel(modelled.leave(worker, unsent.model))
+        return store.leave(worker, unsent.real)
       },
       "takes from the dead": () =>
         Effect.map(store.takeFromTheDead, (count) => {
